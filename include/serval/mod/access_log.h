@@ -1,0 +1,26 @@
+/* access_log: one line per answer. */
+#ifndef SVL_MOD_ACCESS_LOG_H
+#define SVL_MOD_ACCESS_LOG_H
+
+#include "serval/features.h"
+#include "serval/module.h"
+
+#if !SVL_HAVE_ACCESS_LOG
+#error "module access_log is not built in: cmake -DSVL_MODULE_ACCESS_LOG=ON"
+#endif
+
+enum svl_access_log_format {
+    SVL_LOG_AUTO, /* pretty on a terminal, combined otherwise */
+    SVL_LOG_PRETTY,
+    SVL_LOG_COMBINED,
+};
+
+/* Zero means "the default" everywhere. */
+struct svl_access_log_config {
+    const char *path; /* NULL or "-" = stdout; appended to */
+    enum svl_access_log_format format;
+};
+
+extern const struct svl_module svl_access_log_module;
+
+#endif

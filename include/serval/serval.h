@@ -1,0 +1,19 @@
+/* Everything a program that embeds serval needs. Modules have headers of their own in mod/. */
+#ifndef SVL_SERVAL_H
+#define SVL_SERVAL_H
+
+#include "serval/ctx.h"
+#include "serval/date.h"
+#include "serval/error.h"
+#include "serval/headers.h"
+#include "serval/log.h"
+#include "serval/mime.h"
+#include "serval/module.h"
+#include "serval/names.h"
+#include "serval/range.h"
+#include "serval/server.h"
+#include "serval/str.h"
+#include "serval/uri.h"
+#include "serval/version.h"
+
+#endif

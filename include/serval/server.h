@@ -1,0 +1,72 @@
+/* Servers: configure, run, stop. */
+#ifndef SVL_SERVER_H
+#define SVL_SERVER_H
+
+#include "serval/module.h"
+
+#define SVL_MAX_LISTEN 16 /* addresses of one server */
+#define SVL_MAX_LINKS 32  /* modules in one chain */
+
+struct svl_server;
+
+/* Zero means "the default" everywhere. Copied by svl_server_open(), except the texts and what
+ * the chain's configs point at, which must stay valid as long as the server. */
+struct svl_server_config {
+    /* "8080" and ":8080" (all addresses), "127.0.0.1:8080", "[::1]:8080",
+     * "unix:/run/x.sock" or "unix:/run/x.sock,mode=660", "fd:3" (a listening socket that was
+     * inherited). Port 0 takes a free one. None at all: no listener, for tests and embedding. */
+    const char *listen[SVL_MAX_LISTEN];
+
+    const struct svl_use *chain; /* SVL_USE_END at the end; NULL = no modules */
+    svl_handler_fn *handler;     /* asked behind the chain, with the whole body; may be NULL */
+    void *handler_arg;
+
+    unsigned workers;  /* threads with a loop each; 0 = one per CPU this process may use */
+    bool pin_workers;  /* each worker stays on one CPU */
+    unsigned backlog;  /* connections the kernel queues; 0 = 1024 */
+    const char *name;  /* Server field; NULL = "serval", "" = none is sent */
+
+    /* Limits, and the status when one is passed. */
+    size_t max_target;        /* request target, bytes; 0 = 8192; 414 */
+    size_t max_head;          /* request line and fields, bytes; 0 = 16384; 431 */
+    unsigned max_fields;      /* 0 = 100, at most 250; 431 */
+    size_t max_body;          /* a body that is awaited whole; 0 = 1 MiB; 413 */
+    unsigned max_connections; /* of the server; 0 = what the descriptor limit allows */
+    unsigned max_requests;    /* per connection, then it closes; 0 = no limit */
+
+    /* Deadlines in milliseconds. */
+    unsigned header_ms; /* first byte to end of the head; 0 = 10 s; 408 */
+    unsigned body_ms;   /* between two pieces of a body; 0 = 10 s; 408 */
+    unsigned idle_ms;   /* wait for the next request; 0 = 60 s; close */
+    unsigned write_ms;  /* without any progress of an answer; 0 = 60 s; close */
+    unsigned linger_ms; /* wait for the client's close after ours; 0 = 2 s */
+    unsigned grace_ms;  /* from svl_server_stop() to closing what is left; 0 = 10 s */
+};
+
+/* Checks the config, sets up the modules and listens. Returns 0, or <0 after saying why with
+ * svl_log(): UV_EADDRINUSE, UV_EACCES ..., SVL_EBADADDR, SVL_ECONFIG; nothing is left behind. */
+int svl_server_open(struct svl_server **server, const struct svl_server_config *config);
+
+/* The address that listen[index] got, as "http://127.0.0.1:8080/" or "unix:/run/x.sock"; valid
+ * as long as the server, NULL behind the last one. */
+const char *svl_server_address(const struct svl_server *server, unsigned index);
+
+/* How many workers it has. */
+unsigned svl_server_workers(const struct svl_server *server);
+
+/* Serves on this thread and the other workers' until svl_server_stop(). Returns 0 when every
+ * connection ended by itself, SVL_EGONE when some had to be closed after the grace. */
+int svl_server_run(struct svl_server *server);
+
+/* Any thread, and signal handlers: stop accepting, close idle connections, finish what is being
+ * answered, then svl_server_run() returns. The second call closes at once. */
+void svl_server_stop(struct svl_server *server);
+
+/* After svl_server_run(), or instead of it. NULL is fine. */
+void svl_server_close(struct svl_server *server);
+
+/* All of the above in one, until SIGTERM or SIGINT. Returns an exit status: 0, or 3 when it
+ * could not listen, 2 when the config is wrong. */
+int svl_serve(const struct svl_server_config *config);
+
+#endif
