@@ -1,0 +1,103 @@
+#include "base/arena.h"
+
+#include "base/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Every block, from the pool or of its own, begins with this. */
+struct svl_arena_block {
+    struct svl_arena_block *next;
+    bool own; /* malloc, not the pool */
+};
+
+struct svl_arena_cleanup {
+    struct svl_arena_cleanup *next;
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+#define HEADER 16
+#define LARGE (SVL_ARENA_BLOCK / 4)
+
+_Static_assert(sizeof(struct svl_arena_block) <= HEADER, "block header");
+
+void svl_arena_init(struct svl_arena *arena, void *first, size_t size, struct svl_pool *pool,
+                    size_t budget)
+{
+    arena->at = first;
+    arena->end = (char *)first + size;
+    arena->blocks = NULL;
+    arena->cleanups = NULL;
+    arena->pool = pool;
+    arena->large = 0;
+    arena->budget = budget;
+}
+
+static char *add_block(struct svl_arena *arena, size_t size, bool own)
+{
+    struct svl_arena_block *block = own ? svl_malloc(HEADER + size) : svl_pool_get(arena->pool);
+
+    block->next = arena->blocks;
+    block->own = own;
+    arena->blocks = block;
+    if (own)
+        arena->large += size;
+    return (char *)block + HEADER;
+}
+
+void *svl_arena_alloc(struct svl_arena *arena, size_t size)
+{
+    size_t rounded = (size + 15) & ~(size_t)15;
+    char *piece;
+
+    if (SVL_ASAN || rounded > LARGE) {
+        if (!SVL_ASAN && rounded <= (size_t)(arena->end - arena->at))
+            goto bump;
+        return memset(add_block(arena, size, true), 0, size);
+    }
+    if (rounded > (size_t)(arena->end - arena->at)) {
+        arena->at = add_block(arena, SVL_ARENA_BLOCK, false);
+        arena->end = arena->at + SVL_ARENA_BLOCK - HEADER;
+    }
+bump:
+    piece = arena->at;
+    arena->at += rounded;
+    return memset(piece, 0, size);
+}
+
+void *svl_arena_try(struct svl_arena *arena, size_t size)
+{
+    if (size > arena->budget || arena->large > arena->budget - size)
+        return NULL;
+    return svl_arena_alloc(arena, size);
+}
+
+void svl_arena_on_free(struct svl_arena *arena, void (*fn)(void *arg), void *arg)
+{
+    struct svl_arena_cleanup *cleanup = svl_arena_alloc(arena, sizeof *cleanup);
+
+    cleanup->fn = fn;
+    cleanup->arg = arg;
+    cleanup->next = arena->cleanups;
+    arena->cleanups = cleanup;
+}
+
+void svl_arena_finish(struct svl_arena *arena)
+{
+    for (struct svl_arena_cleanup *c = arena->cleanups; c; c = c->next)
+        c->fn(c->arg);
+    arena->cleanups = NULL;
+
+    while (arena->blocks) {
+        struct svl_arena_block *block = arena->blocks;
+
+        arena->blocks = block->next;
+        if (block->own)
+            free(block);
+        else
+            svl_pool_put(arena->pool, block);
+    }
+    arena->at = arena->end = NULL;
+    arena->large = 0;
+}

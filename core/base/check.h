@@ -1,0 +1,40 @@
+/* Assertions that stay on in release builds, magics of pooled structs, and what the address
+ * sanitizer must be told. */
+#ifndef SVL_BASE_CHECK_H
+#define SVL_BASE_CHECK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* For what cannot happen by our own logic. Never for what a client can send. */
+#define SVL_ASSERT(condition)                                                                      \
+    ((condition) ? (void)0 : svl_assert_failed(#condition, __FILE__, __LINE__))
+
+_Noreturn void svl_assert_failed(const char *condition, const char *file, int line);
+
+/* For a mistake in a handler or module: the text is for its author. */
+#define SVL_MISUSE_IF(condition, text)                                                             \
+    ((condition) ? svl_assert_failed(text, __FILE__, __LINE__) : (void)0)
+
+#define svl_likely(condition) __builtin_expect(!!(condition), 1)
+#define svl_unlikely(condition) __builtin_expect(!!(condition), 0)
+
+#define svl_container(pointer, type, member) ((type *)((char *)(pointer) - offsetof(type, member)))
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SVL_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SVL_ASAN 1
+#endif
+#endif
+#ifndef SVL_ASAN
+#define SVL_ASAN 0
+#endif
+
+/* malloc, calloc, realloc that stop the program when there is no memory. */
+void *svl_malloc(size_t size);
+void *svl_calloc(size_t size);
+void *svl_realloc(void *old, size_t size);
+
+#endif

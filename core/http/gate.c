@@ -1,0 +1,136 @@
+/* The gate: what llhttp accepts and a server must refuse (RFC 9112). One pass over the fields,
+ * which also fills the index of known names. docs/http.md has the table of decisions. */
+#include "base/check.h"
+#include "http/parse.h"
+
+#include <string.h>
+
+static int refuse(struct svl_parser *p, int status, const char *why)
+{
+    p->why = why;
+    return status;
+}
+
+/* The request line must end in exactly " HTTP/1.x CRLF" behind the target, which llhttp has
+ * found: it also takes a bare LF, HTTP/0.9 and HTTP/2.0 (RFC 9112 2.2, 2.3, 3). */
+static int check_version(struct svl_parser *p, const char *end)
+{
+    struct svl_request *req = p->req;
+    const char *at = req->target.p + req->target.n;
+
+    if (end - at < 13 || memcmp(at, " HTTP/", 6) != 0 || memcmp(at + 9, "\r\n", 2) != 0)
+        return refuse(p, 400, "the request line is not well formed");
+    if (at[6] != '1' || at[7] != '.')
+        return refuse(p, 505, "this version of HTTP is not supported");
+    req->minor = (uint8_t)(at[8] - '0');
+    return 0;
+}
+
+static int check_transfer_encoding(struct svl_parser *p, svl_str value)
+{
+    if (p->req->minor == 0)
+        return refuse(p, 400, "HTTP/1.0 has no Transfer-Encoding");
+    if (svl_str_ieq(value, SVL_STR("chunked")))
+        return 0;
+    return refuse(p, 501, "this Transfer-Encoding is not supported");
+}
+
+static int check_expect(struct svl_parser *p, svl_str value)
+{
+    if (!svl_str_ieq(value, SVL_STR("100-continue")))
+        return refuse(p, 417, "only 100-continue can be expected");
+    p->expects_continue = p->req->minor == 1;
+    return 0;
+}
+
+static int check_known(struct svl_parser *p, enum svl_header_id id, svl_str value, bool again)
+{
+    switch (id) {
+    case SVL_H_HOST:
+        if (again)
+            return refuse(p, 400, "there is more than one Host");
+        if (!svl_host_valid(value))
+            return refuse(p, 400, "Host is not well formed");
+        return 0;
+    case SVL_H_CONTENT_LENGTH:
+        return again ? refuse(p, 400, "there is more than one Content-Length") : 0;
+    case SVL_H_TRANSFER_ENCODING:
+        if (again)
+            return refuse(p, 400, "there is more than one Transfer-Encoding");
+        return check_transfer_encoding(p, value);
+    case SVL_H_EXPECT:
+        return check_expect(p, value);
+    default:
+        return 0;
+    }
+}
+
+/* llhttp's value runs to the line end; the blanks before it are not part of it (RFC 9112 5.1). */
+static void trim(struct svl_header *h)
+{
+    while (h->value_len > 0 &&
+           (h->value[h->value_len - 1] == ' ' || h->value[h->value_len - 1] == '\t'))
+        h->value_len--;
+}
+
+static int check_fields(struct svl_parser *p)
+{
+    struct svl_headers *headers = &p->req->headers;
+
+    for (unsigned i = 0; i < headers->n; i++) {
+        struct svl_header *h = &headers->at[i];
+        enum svl_header_id id;
+        int status;
+
+        if (h->name_len == 0)
+            return refuse(p, 400, "a header field has no name");
+        if (!h->value)
+            h->value = h->name + h->name_len;
+        else if (h->value[h->value_len] != '\r' || h->value[h->value_len + 1] != '\n')
+            return refuse(p, 400, "a header line does not end in CRLF");
+        trim(h);
+        id = svl_header_id(svl_header_name(h));
+        h->id = (uint16_t)id;
+        if (id == SVL_H_OTHER)
+            continue;
+        status = check_known(p, id, svl_header_value(h), headers->first[id] != 0);
+        if (status)
+            return status;
+        if (!headers->first[id])
+            headers->first[id] = (uint8_t)(i + 1);
+    }
+    return 0;
+}
+
+static bool wants_keep_alive(const struct svl_parser *p)
+{
+    if (p->ll.flags & F_CONNECTION_CLOSE)
+        return false;
+    return p->req->minor == 1 || (p->ll.flags & F_CONNECTION_KEEP_ALIVE);
+}
+
+int svl_gate_head(struct svl_parser *p, const char *end)
+{
+    struct svl_request *req = p->req;
+    int status = check_version(p, end);
+
+    if (status)
+        return status;
+    if (memcmp(end - 4, "\r\n\r\n", 4) != 0)
+        return refuse(p, 400, "the header section does not end in CRLF CRLF");
+    status = check_fields(p);
+    if (status)
+        return status;
+    if (req->minor == 1 && !req->headers.first[SVL_H_HOST])
+        return refuse(p, 400, "Host is missing");
+    req->host = svl_headers_get(&req->headers, SVL_H_HOST);
+    status = svl_target_read(req, p->arena, &p->why);
+    if (status)
+        return status;
+
+    p->keep_alive = wants_keep_alive(p);
+    req->content_length = p->ll.flags & F_CHUNKED ? -1 : (int64_t)p->ll.content_length;
+    if (p->ll.content_length > INT64_MAX)
+        return refuse(p, 413, "the body is too large");
+    return 0;
+}

@@ -1,0 +1,330 @@
+#include "http/parse.h"
+
+#include "base/check.h"
+
+#include <string.h>
+
+enum { METHOD, HEAD, BODY };
+
+#define MAX_METHOD 32      /* longest method token, bytes */
+#define MAX_BLANK_LINES 4  /* empty lines before a request (RFC 9112 2.2) */
+#define OVERHEAD_PER_CHUNK 24 /* a chunk line without extensions, generously */
+
+static struct svl_parser *parser_of(llhttp_t *ll)
+{
+    return svl_container(ll, struct svl_parser, ll);
+}
+
+static int refuse(struct svl_parser *p, int status, const char *why)
+{
+    p->status = status;
+    p->why = why;
+    return -1;
+}
+
+static int on_url(llhttp_t *ll, const char *at, size_t len)
+{
+    struct svl_parser *p = parser_of(ll);
+    svl_str *target = &p->req->target;
+
+    if (!target->p)
+        target->p = at;
+    target->n += len;
+    if (target->n > p->limits->max_target)
+        return refuse(p, 414, "the request target is too long");
+    return 0;
+}
+
+/* The table doubles; the old one stays in the arena until the request ends. */
+static void grow(struct svl_headers *headers, struct svl_arena *arena)
+{
+    unsigned room = headers->room * 2u;
+    struct svl_header *at = svl_arena_alloc(arena, room * sizeof *at);
+
+    memcpy(at, headers->at, headers->n * sizeof *at);
+    headers->at = at;
+    headers->room = (uint16_t)room;
+}
+
+static int add_field(struct svl_parser *p, const char *name, size_t len)
+{
+    struct svl_headers *headers = &p->req->headers;
+
+    if (headers->n >= p->limits->max_fields)
+        return refuse(p, 431, "too many header fields");
+    if (headers->n == headers->room)
+        grow(headers, p->arena);
+    headers->at[headers->n++] = (struct svl_header){.name = name, .name_len = (uint16_t)len};
+    return 0;
+}
+
+static int on_field(llhttp_t *ll, const char *at, size_t len)
+{
+    struct svl_parser *p = parser_of(ll);
+    struct svl_headers *headers = &p->req->headers;
+    struct svl_header *last;
+
+    if (p->phase == BODY) /* trailers are counted as overhead and dropped (RFC 9110 6.5.1) */
+        return 0;
+    if (len > UINT16_MAX)
+        return refuse(p, 431, "a header name is too long");
+    if (headers->n == 0)
+        return add_field(p, at, len);
+    last = &headers->at[headers->n - 1];
+    if (last->value || last->name + last->name_len != at)
+        return add_field(p, at, len);
+    if (last->name_len + len > UINT16_MAX)
+        return refuse(p, 431, "a header name is too long");
+    last->name_len = (uint16_t)(last->name_len + len);
+    return 0;
+}
+
+static int on_value(llhttp_t *ll, const char *at, size_t len)
+{
+    struct svl_parser *p = parser_of(ll);
+    struct svl_headers *headers = &p->req->headers;
+    struct svl_header *last;
+
+    if (p->phase == BODY)
+        return 0;
+    last = &headers->at[headers->n - 1];
+    if (!last->value) {
+        last->value = at;
+        last->value_len = (uint32_t)len;
+        return 0;
+    }
+    if (last->value + last->value_len != at)
+        return refuse(p, 400, "a header value goes on in the next line");
+    last->value_len += (uint32_t)len;
+    return 0;
+}
+
+static int on_head(llhttp_t *ll)
+{
+    struct svl_parser *p = parser_of(ll);
+
+    p->upgrade = ll->upgrade != 0;
+    ll->upgrade = 0; /* what follows is a body or the next request until a handler takes over */
+    if (ll->flags & F_CHUNKED || (ll->flags & F_CONTENT_LENGTH && ll->content_length > 0))
+        return HPE_PAUSED;
+    return 0;
+}
+
+static int on_body(llhttp_t *ll, const char *at, size_t len)
+{
+    struct svl_parser *p = parser_of(ll);
+    int status;
+
+    p->body_len += len;
+    if (!p->on_body)
+        return 0;
+    status = p->on_body(p->body_arg, at, len);
+    return status ? refuse(p, status, "the body is too large") : 0;
+}
+
+static int on_chunk(llhttp_t *ll)
+{
+    parser_of(ll)->chunks++;
+    return 0;
+}
+
+static int on_end(llhttp_t *ll)
+{
+    parser_of(ll)->ended = true;
+    return HPE_PAUSED;
+}
+
+static const llhttp_settings_t settings = {
+    .on_url = on_url,
+    .on_header_field = on_field,
+    .on_header_value = on_value,
+    .on_headers_complete = on_head,
+    .on_body = on_body,
+    .on_chunk_header = on_chunk,
+    .on_message_complete = on_end,
+};
+
+void svl_parser_begin(struct svl_parser *p, struct svl_request *req,
+                      const struct svl_limits *limits, struct svl_arena *arena)
+{
+    llhttp_init(&p->ll, HTTP_REQUEST, &settings);
+    p->req = req;
+    p->limits = limits;
+    p->arena = arena;
+    p->on_body = NULL;
+    p->body_arg = NULL;
+    p->head_len = 0;
+    p->body_len = 0;
+    p->overhead = 0;
+    p->chunks = 0;
+    p->phase = METHOD;
+    p->ended = false;
+    p->keep_alive = false;
+    p->expects_continue = false;
+    p->upgrade = false;
+    p->status = 0;
+    p->why = NULL;
+}
+
+/* RFC 9110 5.6.2 */
+static bool is_token_byte(unsigned char c)
+{
+    static const char others[] = "!#$%&'*+-.^_`|~";
+
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+           (c != 0 && strchr(others, c));
+}
+
+static enum svl_parsed refused(struct svl_parser *p, int status, const char *why)
+{
+    refuse(p, status, why);
+    return SVL_PARSE_REFUSED;
+}
+
+/* Length of the empty lines at the start, or -1 when there is something else than CRLF. */
+static ptrdiff_t blank_lines(const char *data, size_t len)
+{
+    size_t at = 0;
+
+    while (at < len && (data[at] == '\r' || data[at] == '\n')) {
+        if (data[at] != (at % 2 ? '\n' : '\r') || at >= 2 * MAX_BLANK_LINES)
+            return -1;
+        at++;
+    }
+    return at % 2 && at < len ? -1 : (ptrdiff_t)at;
+}
+
+/* llhttp knows a fixed list of methods; we take any token. One that it does not know is hidden
+ * from it behind GET, which frames like every method but CONNECT. */
+static enum svl_parsed read_method(struct svl_parser *p, const char *data, size_t len,
+                                   size_t *used)
+{
+    struct svl_request *req = p->req;
+    size_t n = 0;
+
+    while (n < len && n <= MAX_METHOD && is_token_byte((unsigned char)data[n]))
+        n++;
+    if (n > MAX_METHOD)
+        return refused(p, 501, "the method is not known");
+    if (n == len)
+        return SVL_PARSE_MORE;
+    if (n == 0 || data[n] != ' ')
+        return refused(p, 400, "this does not begin like a request");
+
+    req->method_text = (svl_str){data, n};
+    req->method = svl_method_of(req->method_text);
+    if (req->method == SVL_CONNECT || req->method == SVL_TRACE)
+        return refused(p, 501, "this method is not supported");
+    if (llhttp_execute(&p->ll, "GET ", 4) != HPE_OK)
+        return refused(p, 400, "this does not begin like a request");
+    p->phase = HEAD;
+    p->head_len = n + 1;
+    *used = n + 1;
+    return SVL_PARSE_HEAD;
+}
+
+/* HTTP/1.2 and above, and 0.9, are not ours to answer: say which it is where it can be seen. */
+static enum svl_parsed refuse_head(struct svl_parser *p, llhttp_errno_t error)
+{
+    if (p->status)
+        return SVL_PARSE_REFUSED;
+    switch (error) {
+    case HPE_INVALID_VERSION:
+        return refused(p, 505, "this version of HTTP is not supported");
+    case HPE_INVALID_URL:
+        return refused(p, 400, "the request target is not well formed");
+    case HPE_INVALID_TRANSFER_ENCODING:
+        return refused(p, 400, "Transfer-Encoding must end in chunked");
+    case HPE_INVALID_CONTENT_LENGTH:
+    case HPE_UNEXPECTED_CONTENT_LENGTH:
+        return refused(p, 400, "Content-Length is not well formed, or not alone");
+    default:
+        return refused(p, 400, "the request is not well formed");
+    }
+}
+
+enum svl_parsed svl_parser_head(struct svl_parser *p, const char *data, size_t len, size_t *used)
+{
+    const char *begin = data;
+    llhttp_errno_t error;
+    size_t done;
+    int status;
+
+    *used = 0;
+    if (p->phase == METHOD) {
+        ptrdiff_t blank = len && *data <= '\n' + 3 ? blank_lines(data, len) : 0;
+        enum svl_parsed parsed;
+
+        if (blank < 0)
+            return refused(p, 400, "this does not begin like a request");
+        data += blank;
+        len -= (size_t)blank;
+        if (len == 0 || (len == 1 && *data == '\r'))
+            return SVL_PARSE_MORE;
+        parsed = read_method(p, data, len, &done);
+        if (parsed != SVL_PARSE_HEAD)
+            return parsed;
+        data += done;
+        len -= done;
+    }
+
+    error = llhttp_execute(&p->ll, data, len);
+    if (error == HPE_OK) {
+        *used = (size_t)(data + len - begin);
+        p->head_len += len;
+        if (p->head_len > p->limits->max_head)
+            return refused(p, 431, "the header section is too large");
+        return SVL_PARSE_MORE;
+    }
+    if (error != HPE_PAUSED)
+        return refuse_head(p, error);
+
+    done = (size_t)(llhttp_get_error_pos(&p->ll) - data);
+    llhttp_resume(&p->ll);
+    p->head_len += done;
+    *used = (size_t)(data + done - begin);
+    if (p->head_len > p->limits->max_head)
+        return refused(p, 431, "the header section is too large");
+    status = svl_gate_head(p, data + done);
+    if (status)
+        return refused(p, status, p->why);
+    p->phase = BODY;
+    return SVL_PARSE_HEAD;
+}
+
+enum svl_parsed svl_parser_body(struct svl_parser *p, const char *data, size_t len, size_t *used)
+{
+    uint64_t before = p->body_len;
+    llhttp_errno_t error = llhttp_execute(&p->ll, data, len);
+
+    *used = len;
+    if (error == HPE_PAUSED) {
+        *used = (size_t)(llhttp_get_error_pos(&p->ll) - data);
+        llhttp_resume(&p->ll);
+    } else if (error != HPE_OK) {
+        return p->status ? SVL_PARSE_REFUSED
+                         : refused(p, 400, "the chunks of the body are not well formed");
+    }
+    p->overhead += *used - (size_t)(p->body_len - before);
+    if (p->overhead > p->limits->max_chunk_overhead + (size_t)p->chunks * OVERHEAD_PER_CHUNK)
+        return refused(p, 400, "chunk extensions or trailers are too large");
+    return p->ended ? SVL_PARSE_END : SVL_PARSE_MORE;
+}
+
+static void move(const char **view, const char *from, const char *to)
+{
+    if (*view)
+        *view = to + (*view - from);
+}
+
+void svl_parser_moved(struct svl_parser *p, const char *from, const char *to)
+{
+    struct svl_request *req = p->req;
+
+    move(&req->method_text.p, from, to);
+    move(&req->target.p, from, to);
+    for (unsigned i = 0; i < req->headers.n; i++) {
+        move(&req->headers.at[i].name, from, to);
+        move(&req->headers.at[i].value, from, to);
+    }
+}
