@@ -1,4 +1,4 @@
-/* access_log: one line per answer. */
+/* access_log: one line per answer, written by a thread of its own. */
 #ifndef SVL_MOD_ACCESS_LOG_H
 #define SVL_MOD_ACCESS_LOG_H
 
@@ -15,10 +15,13 @@ enum svl_access_log_format {
     SVL_LOG_COMBINED,
 };
 
+struct svl_access_log_writer;
+
 /* Zero means "the default" everywhere. */
 struct svl_access_log_config {
-    const char *path; /* NULL or "-" = stdout; appended to */
+    const char *path; /* NULL or "-" = stdout; a file is made if needed, and appended to */
     enum svl_access_log_format format;
+    struct svl_access_log_writer *writer; /* the module's own, made in setup */
 };
 
 extern const struct svl_module svl_access_log_module;

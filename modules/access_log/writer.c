@@ -1,0 +1,360 @@
+/* How the writer sleeps: with nothing to do it waits for the first line without a time-out, so an
+ * idle server does not wake up. That line costs its producer one write() to a pipe. From then on
+ * the thread looks every ROUND_MS and producers make no system call, unless a ring gets half full
+ * before; after a round without lines it waits again. */
+#include "writer.h"
+
+#include "serval/error.h"
+#include "serval/log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ROUND_MS 50
+#define GIVE_UP_MS 1000
+#define SAY_EVERY_MS 60000
+#define PIPE_PIECE 4096 /* what a pipe that is ready takes without blocking: PIPE_BUF */
+
+#define CACHE_LINE 64
+
+/* [head, tail) is waiting to be written; both count bytes since the start and wrap with the type.
+ * tail moves by whole lines only, so the writer never sees a part of one. */
+struct ring {
+    _Alignas(CACHE_LINE) _Atomic size_t tail; /* the producer's */
+    _Atomic uint64_t dropped;                 /* lines; the producer's */
+    struct svl_access_log_writer *writer;
+    struct ring *next; /* set before the ring is published */
+    _Alignas(CACHE_LINE) _Atomic size_t head; /* the writer's */
+    uint64_t said;                            /* how many of `dropped` were reported */
+    char bytes[RING_SIZE];
+};
+
+struct svl_access_log_writer {
+    _Atomic bool asleep;           /* the thread waits without a time-out */
+    _Atomic bool stopping;         /* write what is there, then end */
+    _Atomic(struct ring *) rings;  /* newest first; grows only */
+    int fd, wake[2];               /* wake: a pipe */
+    bool close_fd, regular;
+    const char *name;              /* for messages; owner: the config */
+    pthread_t thread;
+    /* The thread's own. */
+    uint64_t give_up_at, say_at;   /* ms; 0 = not set */
+    uint64_t lost;                 /* bytes that could not be written, since the last report */
+    int error;                     /* why, the last of them */
+    bool again;                    /* a ring was half full meanwhile: look again at once */
+};
+
+/* Producer's side ---------------------------------------------------------------------------*/
+
+static void wake_up(struct svl_access_log_writer *w)
+{
+    ssize_t n = write(w->wake[1], "", 1);
+
+    (void)n; /* a full pipe wakes up just as well */
+}
+
+void ring_put(struct ring *r, svl_str line)
+{
+    size_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
+    size_t used = tail - atomic_load_explicit(&r->head, memory_order_acquire);
+    size_t at = tail % RING_SIZE, first = RING_SIZE - at;
+
+    assert(used <= RING_SIZE);
+    if (line.n > RING_SIZE - used) {
+        uint64_t dropped = atomic_load_explicit(&r->dropped, memory_order_relaxed);
+
+        atomic_store_explicit(&r->dropped, dropped + 1, memory_order_relaxed);
+        return;
+    }
+    if (first > line.n)
+        first = line.n;
+    memcpy(r->bytes + at, line.p, first);
+    memcpy(r->bytes, line.p + first, line.n - first);
+
+    /* The store of tail and the load of asleep must not change places: the thread does the same
+     * in the other order (sleep_long), so one of the two sees the other. */
+    atomic_store(&r->tail, tail + line.n);
+    if (atomic_load(&r->writer->asleep) && atomic_exchange(&r->writer->asleep, false))
+        wake_up(r->writer);
+    else if (used <= RING_SIZE / 2 && used + line.n > RING_SIZE / 2)
+        wake_up(r->writer);
+}
+
+/* The thread's side -------------------------------------------------------------------------*/
+
+static uint64_t now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* Whether the descriptor takes something. False when it is time to give up. */
+static bool wait_for_room(struct svl_access_log_writer *w)
+{
+    for (;;) {
+        struct pollfd fds[2] = {{.fd = w->fd, .events = POLLOUT}, {.fd = w->wake[0], .events = POLLIN}};
+        bool stopping = atomic_load(&w->stopping);
+        int left = -1;
+
+        if (stopping) {
+            uint64_t now = now_ms();
+
+            if (!w->give_up_at)
+                w->give_up_at = now + GIVE_UP_MS;
+            if (now >= w->give_up_at)
+                return false;
+            left = (int)(w->give_up_at - now);
+        }
+        /* When stopping, the wake pipe has nothing more to say. */
+        if (poll(fds, stopping ? 1 : 2, left) < 0 && errno != EINTR)
+            return false;
+        if (fds[0].revents)
+            return true; /* also for errors: write() will tell */
+        if (!stopping && fds[1].revents) {
+            char sink[64];
+
+            while (read(w->wake[0], sink, sizeof sink) > 0)
+                ;
+            w->again = true;
+        }
+    }
+}
+
+/* Writes all of it, or notes what is lost. */
+static void write_out(struct svl_access_log_writer *w, const char *p, size_t n)
+{
+    while (n) {
+        size_t piece = w->regular || n < PIPE_PIECE ? n : PIPE_PIECE;
+        ssize_t done;
+
+        if (!w->regular && !wait_for_room(w)) {
+            w->error = ETIMEDOUT;
+            break;
+        }
+        done = write(w->fd, p, piece);
+        if (done < 0 && (errno == EINTR || (errno == EAGAIN && !w->regular)))
+            continue;
+        if (done < 0) {
+            w->error = errno;
+            break;
+        }
+        p += done;
+        n -= (size_t)done;
+    }
+    w->lost += n;
+}
+
+/* One look at every ring. Returns whether there was anything. */
+static bool empty_rings(struct svl_access_log_writer *w)
+{
+    bool any = false;
+
+    for (struct ring *r = atomic_load(&w->rings); r; r = r->next) {
+        size_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
+        size_t n = atomic_load(&r->tail) - head, at = head % RING_SIZE, first = RING_SIZE - at;
+
+        if (!n)
+            continue;
+        any = true;
+        w->again |= n > RING_SIZE / 2;
+        if (first > n)
+            first = n;
+        write_out(w, r->bytes + at, first);
+        write_out(w, r->bytes, n - first);
+        atomic_store_explicit(&r->head, head + n, memory_order_release);
+    }
+    return any;
+}
+
+/* At most once a minute, and at the end. */
+static void say_losses(struct svl_access_log_writer *w, bool last)
+{
+    uint64_t dropped = 0, now = now_ms();
+
+    if (!last && now < w->say_at)
+        return;
+    for (struct ring *r = atomic_load(&w->rings); r; r = r->next) {
+        uint64_t all = atomic_load_explicit(&r->dropped, memory_order_relaxed);
+
+        dropped += all - r->said;
+        r->said = all;
+    }
+    if (dropped)
+        svl_log(SVL_WARN, "access_log: %s: %llu lines dropped: too slow to take them all", w->name,
+                (unsigned long long)dropped);
+    if (w->lost)
+        svl_log(SVL_WARN, "access_log: %s: %llu bytes lost: %s", w->name,
+                (unsigned long long)w->lost, svl_strerror(-w->error));
+    if (dropped || w->lost)
+        w->say_at = now + SAY_EVERY_MS;
+    w->lost = 0;
+}
+
+static bool have_lines(struct svl_access_log_writer *w)
+{
+    for (struct ring *r = atomic_load(&w->rings); r; r = r->next)
+        if (atomic_load(&r->tail) != atomic_load_explicit(&r->head, memory_order_relaxed))
+            return true;
+    return false;
+}
+
+static void wait_for_wake(struct svl_access_log_writer *w, int ms)
+{
+    struct pollfd fd = {.fd = w->wake[0], .events = POLLIN};
+    char sink[64];
+
+    if (poll(&fd, 1, ms) > 0)
+        while (read(w->wake[0], sink, sizeof sink) > 0)
+            ;
+}
+
+static void sleep_long(struct svl_access_log_writer *w)
+{
+    atomic_store(&w->asleep, true);
+    if (!have_lines(w) && !atomic_load(&w->stopping))
+        wait_for_wake(w, -1);
+    atomic_store(&w->asleep, false);
+}
+
+static void *run(void *arg)
+{
+    struct svl_access_log_writer *w = arg;
+
+    while (!atomic_load(&w->stopping)) {
+        bool any = empty_rings(w);
+
+        say_losses(w, false);
+        if (!any)
+            sleep_long(w);
+        if (!atomic_load(&w->stopping) && !w->again)
+            wait_for_wake(w, ROUND_MS);
+        w->again = false;
+    }
+    while (empty_rings(w))
+        ;
+    say_losses(w, true);
+    return NULL;
+}
+
+/* Life --------------------------------------------------------------------------------------*/
+
+/* Signals are for the threads of the program, not for this one. */
+static int start_thread(struct svl_access_log_writer *w)
+{
+    sigset_t all, before;
+    int err;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    err = pthread_create(&w->thread, NULL, run, w);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return -err;
+}
+
+static int open_target(struct svl_access_log_writer *w, const char *path)
+{
+    struct stat st;
+
+    if (!path || !strcmp(path, "-")) {
+        w->fd = STDOUT_FILENO;
+        w->name = "stdout";
+    } else {
+        /* Not blocking, so that a FIFO nobody reads is an error and not a start that hangs. */
+        w->fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+        w->name = path;
+        w->close_fd = true;
+        if (w->fd < 0)
+            return -errno;
+    }
+    if (fstat(w->fd, &st))
+        return -errno;
+    w->regular = S_ISREG(st.st_mode);
+    return 0;
+}
+
+int writer_open(struct svl_access_log_writer **writer, const char *path)
+{
+    struct svl_access_log_writer *w = calloc(1, sizeof *w);
+    int err;
+
+    if (!w)
+        return -ENOMEM;
+    w->fd = w->wake[0] = w->wake[1] = -1;
+    err = open_target(w, path);
+    if (err)
+        goto fail;
+    if (pipe2(w->wake, O_CLOEXEC | O_NONBLOCK)) {
+        err = -errno;
+        goto fail;
+    }
+    err = start_thread(w);
+    if (err)
+        goto fail;
+    *writer = w;
+    return 0;
+
+fail:
+    if (w->wake[0] >= 0)
+        close(w->wake[0]);
+    if (w->wake[1] >= 0)
+        close(w->wake[1]);
+    if (w->close_fd && w->fd >= 0)
+        close(w->fd);
+    free(w);
+    return err;
+}
+
+void writer_close(struct svl_access_log_writer *w)
+{
+    struct ring *next;
+
+    if (!w)
+        return;
+    atomic_store(&w->stopping, true);
+    wake_up(w);
+    pthread_join(w->thread, NULL);
+    for (struct ring *r = atomic_load(&w->rings); r; r = next) {
+        next = r->next;
+        free(r);
+    }
+    close(w->wake[0]);
+    close(w->wake[1]);
+    if (w->close_fd)
+        close(w->fd);
+    free(w);
+}
+
+int writer_fd(const struct svl_access_log_writer *w)
+{
+    return w->fd;
+}
+
+struct ring *writer_ring(struct svl_access_log_writer *w)
+{
+    struct ring *r = aligned_alloc(CACHE_LINE, sizeof *r);
+
+    if (!r)
+        return NULL;
+    atomic_init(&r->tail, 0);
+    atomic_init(&r->head, 0);
+    atomic_init(&r->dropped, 0);
+    r->said = 0;
+    r->writer = w;
+    r->next = atomic_load(&w->rings);
+    while (!atomic_compare_exchange_weak(&w->rings, &r->next, r))
+        ;
+    return r;
+}
