@@ -2,7 +2,6 @@
 #include "serval/headers.h"
 #include "serval/names.h"
 
-#include <assert.h>
 #include <stdint.h>
 
 /* --- Methods -------------------------------------------------------------------------------- */
@@ -101,106 +100,115 @@ svl_str svl_status_text(int status)
 
 /* --- Header fields --------------------------------------------------------------------------
  *
- * Looked up for every field of every request, so: one hash of the length and three bytes, one
- * slot, one comparison. The slots are filled before main(), because C cannot compute them from
- * the list at compile time and a table kept by hand would go stale. A collision costs one more
- * slot, nothing else. */
+ * Looked up for every field of every request, so: one hash, one slot, and two comparisons of
+ * words, which is all there is to names of up to 16 bytes. The slots are filled before main(),
+ * because C cannot compute them from the list at compile time and a table kept by hand would go
+ * stale. A collision costs one more slot, nothing else. */
 
-#define SLOTS 1024
+#define SLOTS 256 /* at most half full */
 
-/* Letters, digits and '-' only: same() relies on it. Short ones are padded with zeros. */
-static const struct {
-    char text[39];
-    unsigned char n;
-} names[SVL_H_COUNT] = {
+static const svl_str names[SVL_H_COUNT] = {
 #define X(name, text) [SVL_H_##name] = {text, sizeof(text) - 1},
     SVL_HEADER_MAP(X)
 #undef X
 };
 
-static unsigned char slots[SLOTS];
+struct slot {
+    uint64_t head, tail; /* see struct ends */
+    uint16_t id;         /* 0: free */
+    uint16_t n;
+};
 
-_Static_assert(SVL_H_COUNT <= 256, "an id fits a slot");
+static struct slot slots[SLOTS];
 
-static unsigned slot_of(const char *p, size_t n) /* n > 0 */
+_Static_assert(SVL_H_COUNT <= SLOTS / 2, "slots are few enough to find a free one quickly");
+
+/* The first and the last eight bytes of a name; they overlap if it has less than 16. Of one with
+ * less than eight, the first and the last four; of one with less than four, all, in head. */
+struct ends {
+    uint64_t head, tail;
+};
+
+static uint64_t load_8(const char *p)
 {
-    unsigned first = (unsigned char)p[0] | 0x20, middle = (unsigned char)p[n / 2] | 0x20,
-             last = (unsigned char)p[n - 1] | 0x20;
+    uint64_t word;
 
-    return ((unsigned)n * 5 + first * 17 + middle * 33 + last * 129) % SLOTS;
+    memcpy(&word, p, 8);
+    return word;
+}
+
+static uint32_t load_4(const char *p)
+{
+    uint32_t word;
+
+    memcpy(&word, p, 4);
+    return word;
+}
+
+static struct ends ends_of(svl_str s) /* s.n > 0 */
+{
+    const unsigned char *p = (const unsigned char *)s.p;
+
+    if (s.n >= 8)
+        return (struct ends){load_8(s.p), load_8(s.p + s.n - 8)};
+    if (s.n >= 4)
+        return (struct ends){load_4(s.p), load_4(s.p + s.n - 4)};
+    return (struct ends){p[0] | (uint64_t)p[s.n / 2] << 8 | (uint64_t)p[s.n - 1] << 16, 0};
+}
+
+static unsigned slot_of(struct ends e, size_t n)
+{
+    const uint64_t lower = UINT64_C(0x2020202020202020);
+    uint64_t mix = (e.head | lower) + (e.tail | lower) * 113 + n; /* 113: fewest collisions */
+
+    return (unsigned)(mix * UINT64_C(0x9e3779b97f4a7c15) >> 56); /* of 256 */
 }
 
 __attribute__((constructor)) static void fill_slots(void)
 {
-    for (int id = 1; id < SVL_H_COUNT; id++) {
-        unsigned at = slot_of(names[id].text, names[id].n);
+    for (unsigned id = 1; id < SVL_H_COUNT; id++) {
+        struct ends e = ends_of(names[id]);
+        unsigned at = slot_of(e, names[id].n);
 
-        while (slots[at])
+        while (slots[at].id)
             at = (at + 1) % SLOTS;
-        slots[at] = (unsigned char)id;
+        slots[at] = (struct slot){e.head, e.tail, (uint16_t)id, (uint16_t)names[id].n};
     }
 }
 
-/* Whether the eight bytes are equal but for the case of letters. In `name`, a byte with bit 0x40
- * is a letter; there, and only there, bit 0x20 of the difference does not count. */
-static bool same_word(uint64_t text, uint64_t name)
+/* Whether the words are equal but for the case of letters. Names are made of letters, digits and
+ * '-', so bit 0x40 tells the letters; there, and only there, bit 0x20 may differ. */
+static bool same(uint64_t text, uint64_t name)
 {
     uint64_t letters = name & UINT64_C(0x4040404040404040);
 
     return ((text ^ name) & ~(letters >> 1)) == 0;
 }
 
-static bool same_8(const char *p, const char *name)
+/* What the ends leave out; no name has more than 32 bytes. */
+static bool same_middle(const char *p, const char *name, size_t n)
 {
-    uint64_t a, b;
-
-    memcpy(&a, p, 8);
-    memcpy(&b, name, 8);
-    return same_word(a, b);
-}
-
-static bool same_4(const char *p, const char *name)
-{
-    uint32_t a, b;
-
-    memcpy(&a, p, 4);
-    memcpy(&b, name, 4);
-    return same_word(a, b);
-}
-
-/* Never reads outside [p, p + n): the last word overlaps the one before instead. */
-static bool same(const char *p, const char *name, size_t n)
-{
-    if (n >= 8) {
-        for (size_t i = 0; i + 8 < n; i += 8)
-            if (!same_8(p + i, name + i))
-                return false;
-        return same_8(p + n - 8, name + n - 8);
-    }
-    if (n >= 4)
-        return same_4(p, name) && same_4(p + n - 4, name + n - 4);
-    for (size_t i = 0; i < n; i++)
-        if (!same_word((unsigned char)p[i], (unsigned char)name[i]))
-            return false;
-    return true;
+    return same(load_8(p + 8), load_8(name + 8)) &&
+           same(load_8(p + n - 16), load_8(name + n - 16));
 }
 
 enum svl_header_id svl_header_id(svl_str name)
 {
-    if (name.n == 0 || name.n > names[SVL_H_COUNT - 1].n)
+    if (name.n == 0 || name.n > 32)
         return SVL_H_OTHER;
-    for (unsigned at = slot_of(name.p, name.n); slots[at]; at = (at + 1) % SLOTS) {
-        unsigned id = slots[at];
+    struct ends e = ends_of(name);
 
-        if (names[id].n == name.n && same(name.p, names[id].text, name.n))
-            return (enum svl_header_id)id;
+    for (unsigned at = slot_of(e, name.n); slots[at].id; at = (at + 1) % SLOTS) {
+        const struct slot *s = &slots[at];
+
+        if (s->n == name.n && same(e.head, s->head) && same(e.tail, s->tail) &&
+            (name.n <= 16 || same_middle(name.p, names[s->id].p, name.n)))
+            return (enum svl_header_id)s->id;
     }
     return SVL_H_OTHER;
 }
 
 svl_str svl_header_text(enum svl_header_id id)
 {
-    if (id == SVL_H_OTHER || (unsigned)id >= SVL_H_COUNT)
-        return SVL_STR_NONE;
-    return (svl_str){names[id].text, names[id].n};
+    return (unsigned)id < SVL_H_COUNT ? names[id] : SVL_STR_NONE;
 }

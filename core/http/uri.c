@@ -78,28 +78,28 @@ ptrdiff_t svl_path_clean(char *to, svl_str path)
 
 #define EACH_BYTE(c) (UINT64_C(0x0101010101010101) * (c))
 
-/* Bytes that are 0 become 0x80, others 0; the one above a 0 may be wrong if it was 1. */
-static uint64_t zeros(uint64_t word)
+/* The bytes of a word in the order of the text, first in the lowest bits. */
+static uint64_t load(const char *p, size_t n)
 {
-    return (word - EACH_BYTE(0x01)) & ~word & EACH_BYTE(0x80);
+    uint64_t word = 0;
+
+    memcpy(&word, p, n);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap64(word);
+#endif
+    return word;
 }
 
-/* Whether the eight bytes at p hold a '%', a NUL, or a '/' followed by '/' or '.'. May say yes for
- * nothing, which costs a closer look. '/' is '.' + 1, so one comparison finds both. */
-static bool is_suspect(const char *p)
+/* Whether a word may hold a '%', a NUL, or a '/' followed by '/' or '.'. Never says no wrongly; it
+ * says yes for all below '&' too, because that is one comparison ("byte < 0x26": it borrows and
+ * had no high bit). The other one finds a byte that is 0 in both differences, '/' being '.' | 1. */
+static bool is_suspect(uint64_t word)
 {
-    uint64_t word;
+    uint64_t low = (word - EACH_BYTE('&')) & ~word;
+    uint64_t pair = (word ^ EACH_BYTE('/')) | ((word >> 8 | EACH_BYTE(1)) ^ EACH_BYTE('/'));
 
-    memcpy(&word, p, 8);
-    uint64_t slash = zeros(word ^ EACH_BYTE('/'));
-    uint64_t slash_or_dot = zeros((word | EACH_BYTE(1)) ^ EACH_BYTE('/'));
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    uint64_t pair = slash << 8 & slash_or_dot;
-#else
-    uint64_t pair = slash >> 8 & slash_or_dot;
-#endif
-
-    return (zeros(word ^ EACH_BYTE('%')) | zeros(word) | pair) != 0;
+    pair = (pair - EACH_BYTE(1)) & ~pair;
+    return ((low | pair) & EACH_BYTE(0x80)) != 0;
 }
 
 /* The exact answer, byte by byte. p[0] is a '/'. */
@@ -130,16 +130,21 @@ bool svl_path_is_clean(svl_str path)
 {
     const char *p = path.p;
     size_t n = path.n;
+    bool suspect = false;
 
     if (n == 0 || p[0] != '/')
         return false;
-    if (n < 8)
-        return is_clean_slowly(p, n);
-    /* Words overlap by one byte, so that each pair of bytes is seen in one of them. */
-    for (size_t i = 0; i + 8 < n; i += 7)
-        if (is_suspect(p + i))
-            return is_clean_slowly(p, n);
-    return !is_suspect(p + n - 8) || is_clean_slowly(p, n);
+    /* Words overlap by at least a byte, so each pair of bytes is seen in one of them. */
+    if (n >= 8) {
+        for (size_t i = 0; i + 8 < n; i += 7)
+            suspect |= is_suspect(load(p + i, 8));
+        suspect |= is_suspect(load(p + n - 8, 8));
+    } else if (n >= 4) {
+        suspect = is_suspect(load(p, 4) | load(p + n - 4, 4) << 32);
+    } else {
+        suspect = n > 1;
+    }
+    return !suspect || is_clean_slowly(p, n);
 }
 
 /* --- Escapes -------------------------------------------------------------------------------- */
