@@ -1,0 +1,365 @@
+"""Starts servers, puts load on them and reads from /proc what it cost.
+
+A server is a child process pinned to the first core this process may use, listening on 127.0.0.1
+only, in a temporary folder of its own; the load generator has the second core. Everything is
+bounded in time and is gone when the with-block ends.
+"""
+
+import ctypes
+import json
+import os
+import pathlib
+import pwd
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+BENCH = pathlib.Path(__file__).resolve().parent.parent
+ROOT = BENCH.parent
+CORES = sorted(os.sched_getaffinity(0))
+SERVER_CORE, LOAD_CORE = CORES[0], CORES[1 % len(CORES)]
+START_SECONDS = 10
+LOAD_SECONDS = 60
+
+build = ROOT / "build" / "release"  # --build changes it
+
+
+class Missing(Exception):
+    """A peer or a tool that is not here: reported and skipped."""
+
+
+class Broken(Exception):
+    """Something ran and did not do what it should."""
+
+
+def relative(text):
+    """As it is shown and kept: without the folders of this machine."""
+    return str(text).replace(f"{ROOT}/", "").replace(str(ROOT), ".")
+
+
+def program(name):
+    """A program of ours, built by ./dev build."""
+    for path in (build / "bench" / name, build / name):
+        if path.is_file():
+            return str(path)
+    raise Missing(f"{name}: not built ({relative(build)})")
+
+
+def tool(name):
+    """A program of the system."""
+    path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+    if not path:
+        raise Missing(f"{name}: not installed")
+    return path
+
+
+def on_core(core):
+    """For preexec_fn: stay on one core, and die with this process."""
+
+    def setup():
+        os.sched_setaffinity(0, {core})
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+    return setup
+
+
+def raise_limits():
+    """10,000 connections need as many descriptors in the server and in the load generator."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    want = 20000
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(want, soft), max(want, hard)))
+    except (ValueError, PermissionError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def lines_of(path):
+    try:
+        return pathlib.Path(path).read_text().splitlines()
+    except OSError:  # the process or thread has just ended
+        return []
+
+
+# ---- the servers ------------------------------------------------------------------------------
+
+
+def configured(peer, place):
+    """Fills in bench/peers/<peer>/<peer>.conf."""
+    text = (BENCH / "peers" / peer / f"{peer}.conf").read_text()
+    for name, value in place.items():
+        text = text.replace("{" + name + "}", str(value))
+    path = pathlib.Path(place["temp"]) / f"{peer}.conf"
+    path.write_text(text)
+    return str(path)
+
+
+def floor(place):
+    return [program("floor"), "--listen", f"127.0.0.1:{place['port']}"]
+
+
+def hello(place):
+    return [program("hello"), "--listen", f"127.0.0.1:{place['port']}", "--workers", "1"]
+
+
+def serval(place):
+    return [program("serval"), "-q", "--log", "off", "--workers", "1",
+            "--listen", f"127.0.0.1:{place['port']}", str(place["root"])]
+
+
+def nginx(place):
+    return [tool("nginx"), "-c", configured("nginx", place), "-e", f"{place['temp']}/error.log"]
+
+
+def h2o(place):
+    return [tool("h2o"), "-c", configured("h2o", place)]
+
+
+def lighttpd(place):
+    return [tool("lighttpd"), "-D", "-f", configured("lighttpd", place)]
+
+
+SERVERS = {f.__name__: f for f in (floor, hello, serval, nginx, h2o, lighttpd)}
+VERSION_FLAGS = {"nginx": "-v", "h2o": "-v", "lighttpd": "-v"}
+
+
+def version_of(name):
+    if name in VERSION_FLAGS:
+        try:
+            out = subprocess.run([tool(name), VERSION_FLAGS[name]], capture_output=True, text=True,
+                                 timeout=10)
+            return (out.stdout + out.stderr).splitlines()[0].split(" (")[0].replace("version: ", "")
+        except (Missing, IndexError):
+            return None
+    commit = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"],
+                            capture_output=True, text=True)
+    return commit.stdout.strip() or "unknown"
+
+
+class Server:
+    """with Server("nginx", folder) as s: ... s.port, s.cpu_ns(), s.memory()"""
+
+    def __init__(self, name, root, prefix=(), env=None, binary=None):
+        self.name = name
+        self.root = root
+        self.prefix = list(prefix)  # a program that runs the server, such as strace
+        self.env = env
+        self.binary = binary  # instead of the usual one
+
+    def __enter__(self):
+        self.port = free_port()
+        scratch = ROOT / "build" / "bench"
+        scratch.mkdir(parents=True, exist_ok=True)
+        self.temp = tempfile.mkdtemp(prefix=f"{self.name}-", dir=scratch)
+        self.process = None
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def start(self):
+        place = {
+            "port": self.port,
+            "root": self.root,
+            "temp": self.temp,
+            "user": pwd.getpwuid(os.getuid()).pw_name,
+            "files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        }
+        argv = SERVERS[self.name](place)
+        if self.binary:
+            argv[0] = str(self.binary)
+        self.command = relative(" ".join(argv)).replace(relative(self.temp), "TEMP")
+        self.output = open(os.path.join(self.temp, "output"), "w+b")
+        self.process = subprocess.Popen(
+            self.prefix + argv, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self.output,
+            stderr=self.output, env={**os.environ, **(self.env or {})},
+            preexec_fn=on_core(SERVER_CORE), start_new_session=True)
+        self.await_ready()
+
+    def await_ready(self):
+        until = time.monotonic() + START_SECONDS
+        while time.monotonic() < until:
+            if self.process.poll() is not None:
+                raise Broken(f"{self.name}: ended at the start:\n{self.said()}")
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return
+            except OSError:
+                time.sleep(0.02)
+        raise Broken(f"{self.name}: does not listen after {START_SECONDS} s:\n{self.said()}")
+
+    def said(self):
+        text = ""
+        for name in ("output", "error.log"):
+            text += "\n".join(lines_of(os.path.join(self.temp, name))[-5:])
+        return text
+
+    def pids(self):
+        """The server and its children, without what only runs it."""
+        if self.process.poll() is not None:
+            raise Broken(f"{self.name}: gone:\n{self.said()}")
+        todo, found = [self.process.pid], []
+        while todo:
+            pid = todo.pop()
+            found.append(pid)
+            for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+                todo += [int(child) for line in lines_of(task) for child in line.split()]
+        return found[1:] if self.prefix else found
+
+    def cpu_ns(self):
+        """Time on a CPU so far, of every thread, to the nanosecond."""
+        return sum(int(line.split()[0])
+                   for pid in self.pids()
+                   for task in pathlib.Path(f"/proc/{pid}/task").iterdir()
+                   for line in lines_of(task / "schedstat"))
+
+    def cpu_ticks(self):
+        """(user, kernel) in clock ticks: coarse, for their proportion."""
+        user = kernel = 0
+        for pid in self.pids():
+            for line in lines_of(f"/proc/{pid}/stat"):
+                fields = line.rsplit(")", 1)[1].split()
+                user, kernel = user + int(fields[11]), kernel + int(fields[12])
+        return user, kernel
+
+    def memory(self):
+        """Bytes: rss, anonymous and file-backed parts of it, pss."""
+        total = {"rss": 0, "anon": 0, "file": 0, "pss": 0}
+        names = {"VmRSS:": "rss", "RssAnon:": "anon", "RssFile:": "file", "Pss:": "pss"}
+        for pid in self.pids():
+            for line in lines_of(f"/proc/{pid}/status") + lines_of(f"/proc/{pid}/smaps_rollup"):
+                words = line.split()
+                if words and words[0] in names:
+                    total[names[words[0]]] += int(words[1]) * 1024
+        return total
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            for pid in self.pids()[:1]:
+                os.kill(pid, signal.SIGTERM)
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                # The session began with this child, so the group holds nothing else.
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+        if self.process:
+            self.output.close()
+        shutil.rmtree(self.temp, ignore_errors=True)
+
+
+# ---- load -------------------------------------------------------------------------------------
+
+
+def load_argv(server, options):
+    argv = [program("load"), "--connect", f"127.0.0.1:{server.port}"]
+    for name, value in options.items():
+        argv.append("--" + name.replace("_", "-"))
+        if value is not True:
+            argv.append(str(value))
+    return argv
+
+
+def shown(argv, server):
+    return relative(" ".join(argv)).replace(f":{server.port}", ":PORT")
+
+
+def load(server, **options):
+    """Runs the load generator to its end and returns what it printed, and the command."""
+    options.setdefault("max_seconds", LOAD_SECONDS)
+    argv = load_argv(server, options)
+    done = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                          timeout=options["max_seconds"] + 30, preexec_fn=on_core(LOAD_CORE))
+    command = shown(argv, server)
+    if done.returncode == 2 or not done.stdout:
+        raise Broken(f"{command}: {done.stderr.strip()}")
+    result = json.loads(done.stdout.splitlines()[-1])
+    if not result["complete"]:
+        raise Broken(f"{server.name}: not finished after {options['max_seconds']} s: {command}")
+    if result["errors"]:
+        raise Broken(f"{server.name}: {result['errors']} wrong answers: {command}\n{result}")
+    return result, command
+
+
+class Holding:
+    """with Holding(server, idle=10000) as h: the connections are open, one request was answered
+    on each. h.result is there after the block."""
+
+    def __init__(self, server, idle, seconds=60, **options):
+        self.server, self.idle = server, idle
+        self.argv = load_argv(server, {"connections": 0, "idle": idle, "hold": seconds, **options})
+        self.command = shown(self.argv, server)
+
+    def __enter__(self):
+        self.process = subprocess.Popen(self.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        text=True, preexec_fn=on_core(LOAD_CORE))
+        line = self.process.stdout.readline()  # comes: load is bounded by --max-seconds
+        if line.strip() != f"holding {self.idle}":
+            self.process.kill()
+            rest = self.process.communicate()[0]
+            raise Broken(f"{self.server.name}: only '{line.strip()}' of {self.idle}: {rest}")
+        return self
+
+    def __exit__(self, kind, *_):
+        out = self.process.communicate(timeout=90)[0]  # closes stdin, which ends the holding
+        if kind is None:
+            self.result = json.loads(out.splitlines()[-1])
+            if self.result["idle"] != self.idle:
+                raise Broken(f"{self.server.name}: lost {self.result['idle_lost']} connections")
+
+
+def timed(server, **options):
+    """One run of the load generator, with what it cost the server."""
+    ticks, cpu = server.cpu_ticks(), server.cpu_ns()
+    result, command = load(server, **options)
+    cpu, after = server.cpu_ns() - cpu, server.cpu_ticks()
+    user, kernel = after[0] - ticks[0], after[1] - ticks[1]
+    return {
+        "cpu_us": cpu / 1000 / result["requests"],
+        "user_us": cpu / 1000 / result["requests"] * user / max(1, user + kernel),
+        "load": result,
+        "load_command": command,
+        "server_command": server.command,
+    }
+
+
+# ---- the machine ------------------------------------------------------------------------------
+
+
+def machine():
+    model = [line.split(":", 1)[1].strip() for line in lines_of("/proc/cpuinfo")
+             if line.startswith("model name")]
+    memory = [int(line.split()[1]) for line in lines_of("/proc/meminfo") if "MemTotal" in line]
+    system = [line.split("=", 1)[1].strip('"') for line in lines_of("/etc/os-release")
+              if line.startswith("PRETTY_NAME=")]
+    return {
+        "cpu": model[0] if model else os.uname().machine,
+        "cores": len(CORES),
+        "memory_gib": round(memory[0] / 1024 / 1024, 1) if memory else 0,
+        "kernel": f"{os.uname().sysname} {os.uname().release}",
+        "system": system[0] if system else "",
+        "virtual": any("hypervisor" in line for line in lines_of("/proc/cpuinfo")[:60]),
+        "server_core": SERVER_CORE,
+        "load_core": LOAD_CORE,
+        "load_average": round(os.getloadavg()[0], 2),
+    }
+
+
+def warn(text):
+    print(text, file=sys.stderr, flush=True)
