@@ -1,0 +1,20 @@
+/* A server as a program: says when it is ready, and stops on signals. */
+#ifndef SVL_FOREGROUND_H
+#define SVL_FOREGROUND_H
+
+#include "serval/server.h"
+
+struct svl_foreground {
+    bool quiet;             /* no lines on stdout */
+    const char *title;      /* for people, when stdout is a terminal: "hello 1.0  serving ./www" */
+    const char *note;       /* for people, under the addresses; NULL = none */
+    const char *key, *text; /* for programs: one more field of the ready line; NULL = none */
+};
+
+/* Prints the addresses of an open server: a few lines on a terminal, otherwise
+ *     event=ready listen=http://127.0.0.1:8080/ key=text pid=4711 version=0.1.0
+ * with one listen= for each address. Then runs it on this thread until SIGINT or SIGTERM; a second
+ * signal stops at once. SIGHUP is ignored. Once in a process. Returns what svl_server_run() does. */
+int svl_server_foreground(struct svl_server *server, const struct svl_foreground *about);
+
+#endif
