@@ -184,13 +184,20 @@ class Server:
         argv = SERVERS[self.name](place)
         if self.binary:
             argv[0] = str(self.binary)
-        self.command = relative(" ".join(argv)).replace(relative(self.temp), "TEMP")
+        self.command = self.shown(argv)
         self.output = open(os.path.join(self.temp, "output"), "w+b")
         self.process = subprocess.Popen(
             self.prefix + argv, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self.output,
             stderr=self.output, env={**os.environ, **(self.env or {})},
             preexec_fn=on_core(SERVER_CORE), start_new_session=True)
         self.await_ready()
+
+    def shown(self, argv):
+        """A command as it is kept: without this run's port and folders."""
+        words = [os.path.basename(word) if word.startswith(("/usr/", "/bin/")) else word
+                 for word in argv]
+        text = " ".join(words).replace(self.temp, "TEMP").replace(str(self.root), "FOLDER")
+        return relative(text).replace(f":{self.port}", ":PORT")
 
     def await_ready(self):
         until = time.monotonic() + START_SECONDS
@@ -276,17 +283,13 @@ def load_argv(server, options):
     return argv
 
 
-def shown(argv, server):
-    return relative(" ".join(argv)).replace(f":{server.port}", ":PORT")
-
-
 def load(server, **options):
     """Runs the load generator to its end and returns what it printed, and the command."""
     options.setdefault("max_seconds", LOAD_SECONDS)
     argv = load_argv(server, options)
     done = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL,
                           timeout=options["max_seconds"] + 30, preexec_fn=on_core(LOAD_CORE))
-    command = shown(argv, server)
+    command = server.shown(argv)
     if done.returncode == 2 or not done.stdout:
         raise Broken(f"{command}: {done.stderr.strip()}")
     result = json.loads(done.stdout.splitlines()[-1])
@@ -304,7 +307,7 @@ class Holding:
     def __init__(self, server, idle, seconds=60, **options):
         self.server, self.idle = server, idle
         self.argv = load_argv(server, {"connections": 0, "idle": idle, "hold": seconds, **options})
-        self.command = shown(self.argv, server)
+        self.command = server.shown(self.argv)
 
     def __enter__(self):
         self.process = subprocess.Popen(self.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
