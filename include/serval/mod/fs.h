@@ -1,4 +1,4 @@
-/* fs: files of a folder. */
+/* fs: files of a folder. Each use of it answers for everything below it in the chain. */
 #ifndef SVL_MOD_FS_H
 #define SVL_MOD_FS_H
 
@@ -9,9 +9,41 @@
 #error "module fs is not built in: cmake -DSVL_MODULE_FS=ON"
 #endif
 
+/* Which symbolic links are followed. What is refused looks like a missing file. */
+enum svl_fs_symlinks {
+    SVL_FS_INSIDE, /* those that stay below the root all the way; needs openat2(2), without it
+                    * as SVL_FS_DENY. An absolute link counts as leaving. */
+    SVL_FS_DENY,   /* none */
+    SVL_FS_FOLLOW, /* all of them: the root is no border for whoever can make links */
+};
+
+struct svl_fs_type {
+    const char *extension; /* "wasm", "tar.gz"; the case does not matter */
+    const char *type;      /* "application/wasm" */
+};
+
 /* Zero means "the default" everywhere. */
 struct svl_fs_config {
-    const char *root; /* the folder; NULL = "." */
+    const char *root;                /* the folder; NULL = "." */
+    const char *const *index;        /* names tried for a folder, NULL at the end;
+                                      * NULL = {"index.html", NULL} */
+    const struct svl_fs_type *types; /* asked before svl_mime(); {NULL, NULL} at the end */
+    const char *default_type;        /* for unknown names; NULL = "application/octet-stream" */
+    const char *cache_control;       /* NULL = "no-cache", "" = none is sent */
+    enum svl_fs_symlinks symlinks;
+    bool show_hidden; /* names with a leading dot too, not only /.well-known */
+    bool listing;     /* a page for folders without an index file, else they are 404 */
+    bool fallthrough; /* what is not found, and other methods, go on along the chain */
+
+    int revalidate_ms;       /* a cached file is looked at again after so long; 0 = 1000,
+                              * -1 = for each request */
+    bool no_cache;           /* nothing is kept between requests */
+    size_t cache_bytes;      /* contents kept in memory, per worker; 0 = 16 MiB */
+    size_t cache_file_bytes; /* files up to so long are kept in memory; 0 = 64 KiB */
+    unsigned cache_entries;  /* files kept in memory, per worker; 0 = 4096 */
+    unsigned cache_fds;      /* longer files kept open, per worker; 0 = 64 */
+
+    bool no_openat2; /* for tests: as if the kernel did not have it */
 };
 
 extern const struct svl_module svl_fs_module;

@@ -1,0 +1,128 @@
+/* Answers made of a file, as the request's conditions ask for it. Knows nothing of paths, so that
+ * handlers can have the same for files of their own. */
+#include "internal.h"
+
+#include "serval/date.h"
+#include "serval/range.h"
+#include "serval/uri.h"
+
+static bool is_conditional(const struct svl_ctx *ctx)
+{
+    const uint8_t *first = ctx->req.headers.first;
+
+    return first[SVL_H_IF_NONE_MATCH] | first[SVL_H_IF_MODIFIED_SINCE] | first[SVL_H_RANGE] |
+           first[SVL_H_IF_MATCH] | first[SVL_H_IF_UNMODIFIED_SINCE];
+}
+
+static void set_body(struct svl_ctx *ctx, struct fs_file *f, int64_t offset, int64_t length)
+{
+    if (f->content)
+        svl_body_bytes(ctx, (svl_str){f->content + offset, (size_t)length});
+    else
+        svl_body_file(ctx, f->fd, offset, length, false);
+}
+
+static void cache_fields(struct svl_ctx *ctx, const struct fs_file *f, svl_str cache_control)
+{
+    svl_header_set_static(ctx, SVL_H_ETAG, f->etag);
+    if (cache_control.n)
+        svl_header_set_static(ctx, SVL_H_CACHE_CONTROL, cache_control);
+}
+
+/* A time in the future must not be told: RFC 9110 8.8.2.1 wants that of the answer instead. */
+static void set_last_modified(struct svl_ctx *ctx, const struct fs_file *f)
+{
+    int64_t now = svl_wall_seconds(ctx->worker);
+    char *text;
+
+    if (f->stamp.mtime.tv_sec <= now) {
+        svl_header_set_static(ctx, SVL_H_LAST_MODIFIED, f->last_modified);
+        return;
+    }
+    text = svl_alloc(ctx, SVL_DATE_LEN);
+    svl_date_print(text, now);
+    svl_header_set_static(ctx, SVL_H_LAST_MODIFIED, (svl_str){text, SVL_DATE_LEN});
+}
+
+static enum svl_verdict refuse_range(struct svl_ctx *ctx, const struct fs_file *f)
+{
+    svl_header_set(ctx, SVL_H_CONTENT_RANGE,
+                   svl_printf(ctx, "bytes */%lld", (long long)f->stamp.size));
+    return svl_fail(ctx, 416, NULL);
+}
+
+static void set_range(struct svl_ctx *ctx, const struct fs_file *f, const struct svl_range *range)
+{
+    svl_str text =
+        svl_printf(ctx, "bytes %lld-%lld/%lld", (long long)range->offset,
+                   (long long)(range->offset + range->length - 1), (long long)f->stamp.size);
+
+    svl_header_set_static(ctx, SVL_H_CONTENT_RANGE, text);
+}
+
+enum svl_verdict svl_fs_answer(struct svl_ctx *ctx, struct fs_file *f, svl_str cache_control)
+{
+    struct fs_validators v = {f->etag, f->stamp.mtime.tv_sec};
+    struct svl_range range = {0, f->stamp.size};
+    int status = 200;
+
+    if (is_conditional(ctx))
+        status = svl_fs_decide(&ctx->req, &v, f->stamp.size, &range);
+    if (status == 416)
+        return refuse_range(ctx, f);
+    if (status == 412)
+        return svl_fail(ctx, 412, NULL);
+
+    f->refs++;
+    svl_on_free(ctx, svl_fs_file_put, f);
+    svl_status(ctx, status);
+    cache_fields(ctx, f, cache_control);
+    if (status == 304)
+        return SVL_DONE;
+
+    svl_content_type(ctx, f->type);
+    set_last_modified(ctx, f);
+    svl_header_set_static(ctx, SVL_H_ACCEPT_RANGES, SVL_STR("bytes"));
+    svl_header_set_static(ctx, SVL_H_X_CONTENT_TYPE_OPTIONS, SVL_STR("nosniff"));
+    if (status == 206)
+        set_range(ctx, f, &range);
+    set_body(ctx, f, range.offset, range.length);
+    return SVL_DONE;
+}
+
+/* What may stand in a path as it is: pchar and '/' of RFC 3986, and '%' of escapes that are
+ * already there. A backslash is not among them: browsers would take it for a slash. */
+static bool is_path_byte(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           (c != 0 && strchr("-._~!$&'()*+,;=:@%/", c));
+}
+
+enum svl_verdict svl_fs_redirect(struct svl_ctx *ctx, svl_str cache_control)
+{
+    svl_str raw = ctx->req.raw_path, query = ctx->req.query;
+    char *text = svl_alloc(ctx, 3 * raw.n + query.n + 3);
+    size_t n = 0, skip = 0;
+
+    /* The path as the client knows it; never "//host". */
+    while (skip < raw.n && (raw.p[skip] == '/' || raw.p[skip] == '\\'))
+        skip++;
+    raw = svl_str_from(raw, skip);
+    text[n++] = '/';
+    for (size_t i = 0; i < raw.n; i++) {
+        if (is_path_byte(raw.p[i]))
+            text[n++] = raw.p[i];
+        else
+            n += svl_path_escape(text + n, (svl_str){raw.p + i, 1});
+    }
+    text[n++] = '/';
+    if (query.p) {
+        text[n++] = '?';
+        if (query.n)
+            memcpy(text + n, query.p, query.n);
+        n += query.n;
+    }
+    if (cache_control.n) /* a 301 is kept for ever by default */
+        svl_header_set_static(ctx, SVL_H_CACHE_CONTROL, cache_control);
+    return svl_redirect(ctx, 301, (svl_str){text, n});
+}

@@ -1,0 +1,311 @@
+/* The long way of a request: the file system is asked what the path leads to. */
+#include "internal.h"
+
+#include "serval/error.h"
+#include "serval/log.h"
+#include "serval/mime.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <unistd.h>
+
+/* While a file is being changed, its last whole version is given for at most so long. */
+#define HOLD_MS 1000
+
+/* One request on its way through the file system. */
+struct look {
+    const struct svl_fs_config *config;
+    struct fs_worker *worker;
+    struct svl_ctx *ctx;
+    struct fs_file *old; /* what the cache has, out of date; or NULL */
+    size_t n;
+    char path[PATH_MAX]; /* relative, for the kernel; path[n] is 0 */
+};
+
+/* Answers without a file -----------------------------------------------------------------------*/
+
+static enum svl_verdict not_found(const struct look *look)
+{
+    return look->config->fallthrough ? SVL_NEXT : svl_fail(look->ctx, 404, NULL);
+}
+
+static enum svl_verdict fail(const struct look *look, int err)
+{
+    int status = svl_fs_status_of(err);
+
+    if (status == 404)
+        return not_found(look);
+    if (status == 500)
+        svl_log(SVL_WARN, "fs: %s: %s", look->path, svl_strerror(err));
+    if (status == 503)
+        svl_header_set_static(look->ctx, SVL_H_RETRY_AFTER, SVL_STR("1"));
+    return svl_fail(look->ctx, status, NULL);
+}
+
+/* From path to descriptor ----------------------------------------------------------------------*/
+
+/* A segment with a leading dot, but for a first one that is ".well-known" (RFC 8615). */
+static bool is_hidden(svl_str path)
+{
+    svl_str well_known = SVL_STR("/.well-known");
+
+    if (svl_str_starts(path, well_known) && (path.n == well_known.n || path.p[well_known.n] == '/'))
+        path = svl_str_from(path, well_known.n);
+    for (size_t i = 0; i + 1 < path.n; i++) {
+        if (path.p[i] == '/' && path.p[i + 1] == '.')
+            return true;
+    }
+    return false;
+}
+
+static bool set_path(struct look *look, svl_str request_path)
+{
+    svl_str rest = svl_str_from(request_path, 1);
+
+    if (rest.n == 0)
+        rest = SVL_STR(".");
+    if (rest.n >= sizeof look->path)
+        return false;
+    look->n = svl_str_copy(look->path, sizeof look->path, rest);
+    return true;
+}
+
+/* Opens look->path if it is a regular file or a folder. Returns the descriptor or -errno. */
+static int open_path(struct look *look, int flags, struct stat *st)
+{
+    int fd = svl_fs_open(&look->worker->root, look->path, flags);
+    int err;
+
+    if ((fd == -EMFILE || fd == -ENFILE) && look->worker->cache &&
+        svl_fs_cache_drop_fds(look->worker->cache))
+        fd = svl_fs_open(&look->worker->root, look->path, flags);
+    if (fd < 0)
+        return fd;
+    err = fstat(fd, st) ? -errno : 0;
+    if (!err && !S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode))
+        err = -ENXIO;
+    if (err)
+        close(fd);
+    return err ? err : fd;
+}
+
+/* The first index file of the folder look->path (which ends in '/', or is "."), whose name then
+ * stands in look->path. */
+static int open_index(struct look *look, struct stat *st)
+{
+    bool is_root = strcmp(look->path, ".") == 0;
+    size_t n = is_root ? 0 : look->n;
+
+    for (const char *const *name = look->config->index; *name; name++) {
+        int fd;
+
+        look->n = n + strlen(*name);
+        if (look->n >= sizeof look->path)
+            continue;
+        memcpy(look->path + n, *name, look->n - n + 1);
+        fd = open_path(look, 0, st);
+        if (fd >= 0 && S_ISREG(st->st_mode))
+            return fd;
+        if (fd >= 0)
+            close(fd);
+        else if (svl_fs_status_of(fd) != 404)
+            return fd;
+    }
+    look->n = is_root ? svl_str_copy(look->path, sizeof look->path, SVL_STR(".")) : n;
+    look->path[look->n] = 0;
+    return -ENOENT;
+}
+
+/* A folder that may be searched but not read is one all the same. */
+static int open_any(struct look *look, struct stat *st)
+{
+    int fd = open_path(look, 0, st);
+
+#ifdef O_PATH
+    if (fd == -EACCES) {
+        fd = open_path(look, O_PATH | O_DIRECTORY, st);
+        if (fd < 0)
+            fd = -EACCES;
+    }
+#endif
+    return fd;
+}
+
+/* From descriptor to answer --------------------------------------------------------------------*/
+
+static svl_str base_name(const struct look *look)
+{
+    svl_str name = {look->path, look->n};
+
+    for (size_t i = name.n; i > 0; i--) {
+        if (name.p[i - 1] == '/')
+            return svl_str_from(name, i);
+    }
+    return name;
+}
+
+static bool has_extension(svl_str name, svl_str extension)
+{
+    return name.n > extension.n + 1 && name.p[name.n - extension.n - 1] == '.' &&
+           svl_str_ieq(svl_str_from(name, name.n - extension.n), extension);
+}
+
+static svl_str type_of(const struct svl_fs_config *config, svl_str name)
+{
+    svl_str type;
+
+    for (const struct svl_fs_type *t = config->types; t && t->extension; t++) {
+        if (has_extension(name, svl_str_of(t->extension)))
+            return svl_str_of(t->type);
+    }
+    type = svl_mime(name);
+    return type.p ? type : svl_str_of(config->default_type);
+}
+
+static void plan_next_check(const struct look *look, struct fs_file *f)
+{
+    int64_t ms = look->config->revalidate_ms;
+
+    if (ms < 0)
+        return; /* next_check_ms stays 0 */
+    if (!f->settled && ms > FS_SETTLE_MS)
+        ms = FS_SETTLE_MS;
+    f->next_check_ms = svl_now_ms(look->ctx->worker) + (uint64_t)ms;
+    if (f->settled)
+        f->hold_until_ms = 0;
+}
+
+static enum svl_verdict answer(const struct look *look, struct fs_file *f)
+{
+    return svl_fs_answer(look->ctx, f, look->worker->cache_control);
+}
+
+/* Somebody is changing the file: rather than half of the new version, the old one for a moment. */
+static bool hold_old(const struct look *look, const struct fs_stamp *stamp)
+{
+    uint64_t now = svl_now_ms(look->ctx->worker);
+    struct fs_file *old = look->old;
+
+    if (!old->content || look->config->revalidate_ms < FS_SETTLE_MS || svl_fs_stamp_settled(stamp))
+        return false;
+    if (!old->hold_until_ms)
+        old->hold_until_ms = now + HOLD_MS;
+    if (now >= old->hold_until_ms)
+        return false;
+    old->next_check_ms = now + FS_SETTLE_MS;
+    return true;
+}
+
+/* Whether look->old can be given although it was time to look; `stamp` is what is there now. */
+static bool old_is_good(const struct look *look, const struct fs_stamp *stamp)
+{
+    struct fs_file *old = look->old;
+
+    if (!old)
+        return false;
+    if (!old->settled || !svl_fs_stamp_eq(&old->stamp, stamp))
+        return hold_old(look, stamp);
+    plan_next_check(look, old);
+    return true;
+}
+
+static void forget_old(struct look *look)
+{
+    if (look->old && look->old->cached)
+        svl_fs_cache_drop(look->worker->cache, look->old);
+    look->old = NULL;
+}
+
+static enum svl_verdict give_file(struct look *look, int fd, const struct stat *st)
+{
+    const struct svl_fs_config *config = look->config;
+    enum svl_verdict verdict;
+    struct fs_stamp stamp;
+    struct fs_file *f;
+    int err;
+
+    svl_fs_stamp(&stamp, st);
+    if (old_is_good(look, &stamp)) {
+        close(fd);
+        return answer(look, look->old);
+    }
+    err = svl_fs_file_make(&f, fd, st, look->ctx->req.path, type_of(config, base_name(look)),
+                           config->cache_file_bytes);
+    if (err == -EBUSY && look->old && look->old->content)
+        return answer(look, look->old);
+    forget_old(look);
+    if (err)
+        return fail(look, err);
+
+    plan_next_check(look, f);
+    if (look->worker->cache)
+        svl_fs_cache_add(look->worker->cache, f);
+    verdict = answer(look, f);
+    svl_fs_file_put(f);
+    return verdict;
+}
+
+static enum svl_verdict give_nothing(struct look *look, int err)
+{
+    if (look->old && svl_fs_status_of(err) == 503) /* the machine's trouble, not the file's */
+        return answer(look, look->old);
+    forget_old(look);
+    return fail(look, err);
+}
+
+static enum svl_verdict give_folder(struct look *look)
+{
+    struct stat st;
+    int fd = open_index(look, &st);
+
+    if (fd >= 0)
+        return give_file(look, fd, &st);
+    if (fd != -ENOENT || !look->config->listing)
+        return give_nothing(look, fd);
+
+    forget_old(look);
+    if (look->n > 1 && look->path[look->n - 1] == '/')
+        look->path[--look->n] = 0;
+    fd = open_path(look, O_DIRECTORY, &st);
+    if (fd < 0)
+        return fail(look, fd);
+    return svl_fs_list(look->ctx, &look->worker->root, look->config, fd, look->path);
+}
+
+static enum svl_verdict give_path(struct look *look)
+{
+    struct stat st;
+    int fd = open_any(look, &st);
+
+    if (fd < 0)
+        return give_nothing(look, fd);
+    if (S_ISREG(st.st_mode))
+        return give_file(look, fd, &st);
+    close(fd);
+    forget_old(look);
+    return svl_fs_redirect(look->ctx, look->worker->cache_control);
+}
+
+enum svl_verdict svl_fs_look_up(const struct svl_link *self, struct svl_ctx *ctx,
+                                struct fs_file *old)
+{
+    svl_str path = ctx->req.path;
+    enum svl_verdict verdict;
+    struct look look;
+
+    look.config = self->config;
+    look.worker = self->state;
+    look.ctx = ctx;
+    look.old = old;
+    if (path.n == 0 || path.p[0] != '/' || (!look.config->show_hidden && is_hidden(path)) ||
+        !set_path(&look, path))
+        return not_found(&look);
+
+    if (old)
+        old->refs++; /* the cache may be emptied meanwhile */
+    verdict = path.p[path.n - 1] == '/' ? give_folder(&look) : give_path(&look);
+    if (old)
+        svl_fs_file_put(old);
+    return verdict;
+}

@@ -1,0 +1,155 @@
+/* fs: answers with the files of a folder. The module's hooks, its config, and the short way of a
+ * request: a file that the cache has. */
+#include "internal.h"
+
+#include "serval/error.h"
+#include "serval/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Configuration --------------------------------------------------------------------------------*/
+
+static int check_index(const char *const *index)
+{
+    for (; *index; index++) {
+        if (!**index || strchr(*index, '/') || strcmp(*index, ".") == 0 ||
+            strcmp(*index, "..") == 0) {
+            svl_log(SVL_ALERT, "fs: index file: \"%s\" is not a file name", *index);
+            return SVL_ECONFIG;
+        }
+    }
+    return 0;
+}
+
+/* Now, rather than with the first request. */
+static int check_root(const struct svl_fs_config *config)
+{
+    struct fs_root root = {.fd = -1};
+    int err = svl_fs_root_init(&root, config);
+
+    if (!err && faccessat(root.fd, ".", X_OK, AT_EACCESS))
+        err = -errno;
+    if (err)
+        svl_log(SVL_ALERT, "fs: %s: %s", config->root, svl_strerror(err));
+    else if (!root.openat2 && config->symlinks == SVL_FS_INSIDE)
+        svl_log(SVL_INFO, "fs: %s: symbolic links are refused: this kernel has no openat2",
+                config->root);
+    svl_fs_root_finish(&root);
+    return err;
+}
+
+static int setup(void *config)
+{
+    static const char *const index[] = {"index.html", NULL};
+    struct svl_fs_config *cfg = config;
+
+    if (!cfg->root)
+        cfg->root = ".";
+    if (!cfg->index)
+        cfg->index = index;
+    if (!cfg->default_type)
+        cfg->default_type = "application/octet-stream";
+    if (!cfg->cache_control)
+        cfg->cache_control = "no-cache";
+    if (!cfg->revalidate_ms)
+        cfg->revalidate_ms = 1000;
+    if (!cfg->cache_bytes)
+        cfg->cache_bytes = (size_t)16 << 20;
+    if (!cfg->cache_file_bytes)
+        cfg->cache_file_bytes = (size_t)64 << 10;
+    if (!cfg->cache_entries)
+        cfg->cache_entries = 4096;
+    if (!cfg->cache_fds)
+        cfg->cache_fds = 64;
+    if (check_index(cfg->index))
+        return SVL_ECONFIG;
+    return check_root(cfg);
+}
+
+static int worker_init(struct svl_link *self, struct svl_worker *worker)
+{
+    const struct svl_fs_config *cfg = self->config;
+    struct fs_worker *w = calloc(1, sizeof *w);
+    int err;
+
+    (void)worker;
+    if (!w)
+        return -ENOMEM;
+    err = svl_fs_root_init(&w->root, cfg);
+    if (err) {
+        svl_log(SVL_ALERT, "fs: %s: %s", cfg->root, svl_strerror(err));
+        free(w);
+        return err;
+    }
+    if (!cfg->no_cache)
+        w->cache = svl_fs_cache_open(cfg);
+    w->cache_control = svl_str_of(cfg->cache_control);
+    self->state = w;
+    return 0;
+}
+
+static void worker_exit(struct svl_link *self, struct svl_worker *worker)
+{
+    struct fs_worker *w = self->state;
+
+    (void)worker;
+    if (!w)
+        return;
+    svl_fs_cache_close(w->cache);
+    svl_fs_root_finish(&w->root);
+    free(w);
+    self->state = NULL;
+}
+
+/* Requests -------------------------------------------------------------------------------------*/
+
+static enum svl_verdict other_method(const struct svl_fs_config *config, struct svl_ctx *ctx)
+{
+    if (config->fallthrough)
+        return SVL_NEXT;
+    svl_header_set_static(ctx, SVL_H_ALLOW, SVL_STR("GET, HEAD, OPTIONS"));
+    if (ctx->req.method != SVL_OPTIONS)
+        return svl_fail(ctx, 405, NULL);
+    svl_status(ctx, 204);
+    return SVL_DONE;
+}
+
+/* Of a file that is read while it is sent, changes are seen at once. */
+static bool is_same(const struct fs_file *f)
+{
+    struct fs_stamp now;
+    struct stat st;
+
+    if (f->content)
+        return true;
+    if (fstat(f->fd, &st))
+        return false;
+    svl_fs_stamp(&now, &st);
+    return svl_fs_stamp_eq(&now, &f->stamp);
+}
+
+static enum svl_verdict on_request(const struct svl_link *self, struct svl_ctx *ctx)
+{
+    const struct fs_worker *w = self->state;
+    struct fs_file *f;
+
+    if (ctx->req.method != SVL_GET && ctx->req.method != SVL_HEAD)
+        return other_method(self->config, ctx);
+    f = w->cache ? svl_fs_cache_find(w->cache, ctx->req.path) : NULL;
+    if (f && svl_now_ms(ctx->worker) < f->next_check_ms && is_same(f))
+        return svl_fs_answer(ctx, f, w->cache_control);
+    return svl_fs_look_up(self, ctx, f);
+}
+
+const struct svl_module svl_fs_module = {
+    .name = "fs",
+    .summary = "files of a folder",
+    .config_size = sizeof(struct svl_fs_config),
+    .setup = setup,
+    .worker_init = worker_init,
+    .worker_exit = worker_exit,
+    .on_request = on_request,
+};

@@ -1,0 +1,141 @@
+/* What the files of this module know of each other. In reading order: open.c opens paths
+ * below the root, file.c reads one version of a file, cache.c keeps it, answer.c with conditions.c
+ * makes an answer of it, listing.c makes a page of a folder, find.c leads from a request's path to
+ * one of these, fs.c is the module. */
+#ifndef SVL_FS_INTERNAL_H
+#define SVL_FS_INTERNAL_H
+
+#include "serval/mod/fs.h"
+
+#include <stdint.h>
+#include <sys/stat.h>
+#include <time.h>
+
+/* open.c: containment ------------------------------------------------------------------------*/
+
+struct fs_root {
+    int fd;
+    enum svl_fs_symlinks symlinks;
+    bool openat2; /* the kernel resolves whole paths for us */
+};
+
+/* Opens the folder itself. Returns 0 or -errno; *root is finished with svl_fs_root_finish(). */
+int svl_fs_root_init(struct fs_root *root, const struct svl_fs_config *config);
+void svl_fs_root_finish(struct fs_root *root);
+
+/* Opens `path`, which is relative ("." is the root), for reading or with more O_* flags; never
+ * blocks, whatever kind of file it is. Returns a descriptor or -errno. */
+int svl_fs_open(const struct fs_root *root, const char *path, int flags);
+
+/* The status for what svl_fs_open() returned: 403, 404, 500 or 503. */
+int svl_fs_status_of(int err);
+
+/* file.c: one version of one file ------------------------------------------------------------*/
+
+/* Which version of which file: what fstat() says that changes with the content. */
+struct fs_stamp {
+    dev_t dev;
+    ino_t ino;
+    int64_t size;
+    struct timespec mtime, ctime;
+};
+
+void svl_fs_stamp(struct fs_stamp *stamp, const struct stat *st);
+bool svl_fs_stamp_eq(const struct fs_stamp *a, const struct fs_stamp *b);
+
+/* Changed so long ago that a writer has probably finished, and that the next change cannot get
+ * the same time stamp. */
+#define FS_SETTLE_MS 50
+bool svl_fs_stamp_settled(const struct fs_stamp *stamp);
+
+/* A version of a file, with all that answers need: content or an open descriptor, and the texts
+ * of its fields. Shared by the cache and the answers that are being sent; the last one frees. */
+struct fs_file {
+    unsigned magic, refs;
+    struct fs_stamp stamp;
+    const char *content; /* stamp.size bytes; NULL: read from fd */
+    int fd;              /* -1 when content is there */
+    bool settled;
+    uint64_t version; /* what the ETag is made of, besides the size */
+    svl_str type;     /* owner: the config, or static */
+    svl_str etag;     /* these two: etag_text, date_text */
+    svl_str last_modified;
+    char etag_text[40], date_text[29];
+
+    /* cache.c's. */
+    struct fs_file *chain, *newer, *older;
+    uint64_t hash, next_check_ms, hold_until_ms;
+    bool cached;
+    svl_str key; /* the request's path; owner: this */
+};
+
+/* Takes over `fd`, a regular file that fstat() said `st` about, and makes *file with one
+ * reference, for a request path `key`. Returns 0 or -errno; the fd is closed then. EBUSY: the
+ * file changes faster than it can be read. */
+int svl_fs_file_make(struct fs_file **file, int fd, const struct stat *st, svl_str key,
+                     svl_str type, size_t content_max);
+void svl_fs_file_put(void *file);
+
+/* SipHash-1-3. */
+uint64_t svl_fs_hash(const uint64_t key[2], const char *data, size_t n);
+
+/* cache.c: files by request path, one cache per worker ---------------------------------------*/
+
+struct fs_cache;
+
+struct fs_cache *svl_fs_cache_open(const struct svl_fs_config *config);
+void svl_fs_cache_close(struct fs_cache *cache);
+
+/* The file under `key`, or NULL. It may be out of date, see next_check_ms. */
+struct fs_file *svl_fs_cache_find(struct fs_cache *cache, svl_str key);
+
+/* Both leave the references of others alone. */
+void svl_fs_cache_add(struct fs_cache *cache, struct fs_file *file);
+void svl_fs_cache_drop(struct fs_cache *cache, struct fs_file *file);
+
+/* Forgets all files that hold a descriptor. Returns whether there was one. */
+bool svl_fs_cache_drop_fds(struct fs_cache *cache);
+
+/* conditions.c: RFC 9110 13 and 14 -----------------------------------------------------------*/
+
+struct fs_validators {
+    svl_str etag;     /* strong */
+    int64_t modified; /* seconds */
+};
+
+/* What the conditions of the request make of it: 200, 304, 412; 206 with *range filled in, or
+ * 416. */
+struct svl_range;
+int svl_fs_decide(const struct svl_request *req, const struct fs_validators *v, int64_t size,
+                  struct svl_range *range);
+
+/* answer.c -----------------------------------------------------------------------------------*/
+
+/* Answers with the file as the request asks for it: whole, a range, 304, 412 or 416. Takes a
+ * reference of its own. */
+enum svl_verdict svl_fs_answer(struct svl_ctx *ctx, struct fs_file *file, svl_str cache_control);
+
+/* 301 to the same path with a slash behind it, the query kept. */
+enum svl_verdict svl_fs_redirect(struct svl_ctx *ctx, svl_str cache_control);
+
+/* find.c -------------------------------------------------------------------------------------*/
+
+struct fs_worker {
+    struct fs_root root;
+    struct fs_cache *cache; /* NULL: off */
+    svl_str cache_control;  /* owner: the config */
+};
+
+/* Answers from the file system. `old` is what the cache has for this path if that is out of
+ * date, or NULL. */
+enum svl_verdict svl_fs_look_up(const struct svl_link *self, struct svl_ctx *ctx,
+                                struct fs_file *old);
+
+/* listing.c ----------------------------------------------------------------------------------*/
+
+/* A page for the folder `fd`, which it takes over; `path` is the folder's, as svl_fs_open() wants
+ * it. `root` and `config` must outlive the ctx. */
+enum svl_verdict svl_fs_list(struct svl_ctx *ctx, const struct fs_root *root,
+                             const struct svl_fs_config *config, int fd, const char *path);
+
+#endif
