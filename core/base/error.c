@@ -50,7 +50,8 @@ static const char *system_text(int number)
 const char *svl_strerror(int error)
 {
     switch (error) {
-#define X(name, number, text) case number: return text;
+#define X(name, number, text)                                                                      \
+    case number: return text;
         SVL_ERROR_MAP(X)
 #undef X
     default: break;

@@ -146,8 +146,7 @@ static bool read_rfc850(struct moment *t, svl_str s) /* Sunday, 06-Nov-94 08:49:
         return false;
     const char *p = s.p + n + 2;
 
-    if (p[-1] != ' ' || p[2] != '-' || p[6] != '-' || p[9] != ' ' ||
-        memcmp(p + 18, " GMT", 4) != 0)
+    if (p[-1] != ' ' || p[2] != '-' || p[6] != '-' || p[9] != ' ' || memcmp(p + 18, " GMT", 4) != 0)
         return false;
     t->day = two(p);
     t->month = month_of(p + 3);
@@ -197,6 +196,7 @@ bool svl_date_parse(svl_str text, int64_t *seconds)
 
     if (!read_moment(&t, text) || !is_real(&t))
         return false;
-    *seconds = days_of_date(t.year, t.month, t.day) * DAY + t.hour * 3600 + t.minute * 60 + t.second;
+    *seconds =
+        days_of_date(t.year, t.month, t.day) * DAY + t.hour * 3600 + t.minute * 60 + t.second;
     return true;
 }

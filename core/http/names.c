@@ -188,8 +188,7 @@ static bool same(uint64_t text, uint64_t name)
 /* What the ends leave out; no name has more than 32 bytes. */
 static bool same_middle(const char *p, const char *name, size_t n)
 {
-    return same(load_8(p + 8), load_8(name + 8)) &&
-           same(load_8(p + n - 16), load_8(name + n - 16));
+    return same(load_8(p + 8), load_8(name + 8)) && same(load_8(p + n - 16), load_8(name + n - 16));
 }
 
 enum svl_header_id svl_header_id(svl_str name)
