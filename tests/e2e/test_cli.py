@@ -1,0 +1,402 @@
+"""The command line: every option, and what is said about bad input."""
+import sys
+sys.dont_write_bytecode = True
+from lib import *
+
+ADDRESSES_THAT_ARE_NONE = [
+    "", "nonsense", "127.0.0.1:", "127.0.0.1:99999", "127.0.0.1:80x", "127.0.0.1:-1", "1.2.3:80",
+    "1.2.3.4.5:80", "[::1", "[::1]", "[::1]:", "[::1]80", "[::g]:80", "::1:80x", "65536", "-1", "unix:",
+    "fd:", "fd:x", "fd:-1", "unix:/tmp/x.sock,mode=", "unix:/tmp/x.sock,mode=999",
+    "unix:/tmp/x.sock,color=red", "unix:/" + "x" * 200,
+]
+
+
+@test
+def help_fits_a_screen_and_names_every_option(folder):
+    for flag in ("-h", "--help"):
+        code, out, err = run(flag)
+        equal((code, err), (0, ""))
+        assert out.count("\n") <= 24, "%d lines" % out.count("\n")
+        assert max(map(len, out.split("\n"))) <= 100
+        for name in ("-l, --listen", "-p, --port", "--workers", "--log", "--log-file", "-q, --quiet",
+                     "--modules", "-h, --help", "--version", "examples:"):
+            assert name in out, name
+
+
+@test
+def version_is_one_line(folder):
+    code, out, err = run("--version")
+    equal((code, err), (0, ""))
+    matches(r"^serval \d+\.\d+\.\d+\n$", out)
+
+
+@test
+def modules_are_listed_with_a_summary(folder):
+    code, out, err = run("--modules")
+    equal((code, err), (0, ""))
+    for name in ("access_log", "fs", "skeleton"):
+        matches(r"(?m)^%s +\S+ \S+" % name, out)
+
+
+@test
+def an_unknown_option_gets_one_line_with_the_nearest_one(folder):
+    refuses(2, r"^serval: unknown option --lisen; did you mean --listen\?", "--lisen", "8080")
+    refuses(2, r"^serval: unknown option --log-flie; did you mean --log-file\?", "--log-flie=x")
+    refuses(2, r"^serval: unknown option --frobnicate \(serval --help", "--frobnicate")
+    refuses(2, r"^serval: unknown option -Z ", "-Z")
+
+
+@test
+def a_value_that_is_missing_or_too_much_is_said(folder):
+    refuses(2, r"--listen needs a value: --listen ADDR", "--listen")
+    refuses(2, r"--port needs a value", "-p")
+    refuses(2, r"--quiet takes no value", "--quiet=yes")
+
+
+@test
+def a_bad_number_is_said(folder):
+    for bad in ("", "x", "-1", "80x", "65536", "99999999999999999999999", " 80", "0x50"):
+        refuses(2, r"--port %s: not a port" % re.escape(bad), "--port=" + bad, folder)
+    for bad in ("", "0", "-1", "two", "1000000"):
+        refuses(2, r"--workers %s: .*auto" % re.escape(bad), "--workers=" + bad, folder)
+    refuses(2, r"--log json: .*combined", "--log", "json", folder)
+
+
+@test
+def a_bad_address_is_said_and_nothing_is_started(folder):
+    first = folder + "/first.sock"
+    for bad in ADDRESSES_THAT_ARE_NONE:
+        refuses(2, re.escape(bad) or "address", "-l", "unix:" + first, "-l", bad, folder)
+        assert not os.path.exists(first), "%r left a socket behind" % bad
+
+
+@test
+def too_many_addresses_are_said(folder):
+    refuses(2, "too many", *["-p0"] * 17, folder)
+
+
+@test
+def a_folder_that_is_not_there_or_is_none_is_said(folder):
+    write(folder + "/file", "x")
+    refuses(2, r"^serval: .*/nothing: No such", "-p0", folder + "/nothing")
+    refuses(2, r"^serval: .*/file: is a file; give the folder", "-p0", folder + "/file")
+    refuses(2, r"^serval: .*/file/x: ", "-p0", folder + "/file/x")
+    refuses(2, r"^serval: two: one folder is enough", folder, "two")
+    refuses(2, r"^serval: ", "-p0", "")
+
+
+@test
+def a_folder_that_may_not_be_read_is_said(folder):
+    become = need_nobody()
+    for mode in (0o000, 0o700 if become else 0o000):
+        os.mkdir(folder + "/%o" % mode, 0o777)
+        os.chmod(folder + "/%o" % mode, mode)
+        refuses(3, r"^serval: .*: Permission denied", "-p0", folder + "/%o" % mode, preexec_fn=become)
+        if not become:
+            break
+
+
+@test
+def a_port_in_use_is_said_with_the_process_that_holds_it(folder):
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        refuses(3, r"127\.0\.0\.1:%d.*\b%d\b.*python" % (port, os.getpid()), "-p", str(port), folder)
+        first = folder + "/first.sock"
+        refuses(3, "127", "-l", "unix:" + first, "-p", str(port), folder)
+        assert not os.path.exists(first), "a socket was left behind"
+
+
+@test
+def two_servals_do_not_share_a_port(folder):
+    with Serval(folder) as s:
+        refuses(3, r"127\.0\.0\.1:%d.*\b%d\b.*serval" % (s.port, s.pid), "-p", str(s.port), folder)
+        equal(s.get()[0] in (200, 403, 404), True)
+
+
+@test
+def an_address_of_another_machine_is_said(folder):
+    refuses(3, r"192\.0\.2\.1", "-l", "192.0.2.1:0", folder)
+
+
+@test
+def a_socket_where_nobody_may_write_is_said(folder):
+    become = need_nobody()
+    os.mkdir(folder + "/locked", 0o755 if become else 0o555)
+    refuses(3, "locked/x.sock.*ermission", "-l", "unix:%s/locked/x.sock" % folder, folder,
+            preexec_fn=become)
+
+
+@test
+def a_unix_socket_in_a_missing_folder_is_said(folder):
+    code, out, err = run("-l", "unix:%s/none/x.sock" % folder, folder)
+    assert code in (2, 3), code
+    equal(err.count("\n"), 1)
+    assert "none/x.sock" in err
+
+
+@test
+def a_file_is_not_mistaken_for_an_old_socket(folder):
+    write(folder + "/precious", "data")
+    code, out, err = run("-l", "unix:%s/precious" % folder, folder)
+    equal(code, 3)
+    equal(open(folder + "/precious").read(), "data")
+
+
+@test
+def a_log_file_that_cannot_be_opened_is_said(folder):
+    code, out, err = run("-p0", "--log-file", folder + "/none/x.log", folder)
+    assert code in (2, 3), code
+    equal(err.count("\n"), 1)
+    assert "none/x.log" in err
+    code, out, err = run("-p0", "--log-file", folder, folder)
+    assert code in (2, 3) and err.count("\n") == 1, err
+
+
+@test
+def a_descriptor_that_is_no_listening_socket_is_said(folder):
+    refuses(3, "fd:77", "-l", "fd:77", folder)
+    with open("/dev/null") as file:
+        code, out, err = run("-l", "fd:%d" % file.fileno(), folder, pass_fds=[file.fileno()])
+        assert code in (2, 3) and err.count("\n") == 1, (code, err)
+    with socket.socket() as s:
+        code, out, err = run("-l", "fd:%d" % s.fileno(), folder, pass_fds=[s.fileno()])
+        assert code in (2, 3) and err.count("\n") == 1, (code, err)
+
+
+@test
+def the_ready_line_can_be_read_by_programs(folder):
+    root = folder + '/a "b" = c'
+    os.mkdir(root)
+    with Serval(root, listen=("127.0.0.1:0", "127.0.0.1:0", "unix:%s/x.sock" % folder)) as s:
+        equal(len(s.listen), 3)
+        assert s.listen[0] != s.listen[1]
+        matches(r"^http://127\.0\.0\.1:\d+/$", s.listen[0])
+        equal(s.listen[2], "unix:%s/x.sock" % folder)
+        equal(s.ready["pid"], str(s.pid))
+        equal(s.ready["root"], '"%s"' % os.path.realpath(root).replace('"', '\\"'))
+        matches(r"^\d+\.\d+\.\d+$", s.ready["version"])
+        for address in s.listen[:2]:
+            port = int(address.rsplit(":", 1)[1].strip("/"))
+            socket.create_connection(("127.0.0.1", port), timeout=DEADLINE).close()
+
+
+@test
+def port_zero_is_any_free_one_and_a_port_is_that_port(folder):
+    with Serval(folder, "-p", "0", listen=()) as s:
+        port = s.port
+        assert port > 0
+    with Serval(folder, "-p%d" % port, listen=()) as s:
+        equal(s.port, port)
+
+
+@test
+def a_bare_port_is_all_interfaces(folder):
+    write(folder + "/x", "here")
+    with Serval(folder) as s:
+        free = s.port
+    for address in ("%d", ":%d"):
+        with Serval(folder, listen=(address % free,)):
+            for host in ("127.0.0.1", "127.0.0.2"):
+                equal(curl("http://%s:%d/x" % (host, free)), b"here")
+            if socket.has_ipv6 and have_ipv6():
+                equal(curl("http://[::1]:%d/x" % free), b"here")
+
+
+def have_ipv6():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+        return True
+    except OSError:
+        return False
+
+
+@test
+def ipv6_is_served(folder):
+    if not have_ipv6():
+        raise Skip("this machine has no IPv6")
+    write(folder + "/x", "six")
+    with Serval(folder, listen=("[::1]:0",)) as s:
+        matches(r"^http://\[::1\]:\d+/$", s.listen[0])
+        equal(curl(s.listen[0] + "x"), b"six")
+        eventually(lambda: '::1 - - [' in s.out, "a log line")
+
+
+@test
+def a_unix_socket_has_its_mode_and_goes_away_at_the_end(folder):
+    write(folder + "/x", "unix")
+    path = folder + "/web.sock"
+    for mode in ("660", "600", "666"):
+        with Serval(folder, listen=("unix:%s,mode=%s" % (path, mode),)) as s:
+            equal("%o" % (os.stat(path).st_mode & 0o777), mode)
+            equal(curl("--unix-socket", path, "http://localhost/x"), b"unix")
+            eventually(lambda: s.out.count("\n") == 2, "a log line")
+            matches(r'\nunix - - \[.*\] "GET /x HTTP/1.1" 200 4 ', s.out)
+        assert not os.path.exists(path), "the socket is still there"
+
+
+@test
+def a_unix_socket_of_a_server_that_crashed_is_taken_over(folder):
+    path = folder + "/web.sock"
+    old = socket.socket(socket.AF_UNIX)
+    old.bind(path)
+    old.close()
+    write(folder + "/x", "unix")
+    with Serval(folder, listen=("unix:" + path,)):
+        equal(curl("--unix-socket", path, "http://localhost/x"), b"unix")
+        code, out, err = run("-l", "unix:" + path, folder)  # but not one that is in use
+        equal(code, 3)
+        equal(curl("--unix-socket", path, "http://localhost/x"), b"unix")
+
+
+@test
+def an_inherited_socket_is_served(folder):
+    write(folder + "/x", "inherited")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port, fd = listener.getsockname()[1], listener.fileno()
+
+        def as_three():
+            os.dup2(fd, 3)
+        with Serval(folder, listen=("fd:3",), pass_fds=[3, fd] if fd != 3 else [3],
+                    preexec_fn=as_three if fd != 3 else None):
+            equal(curl("http://127.0.0.1:%d/x" % port), b"inherited")
+
+
+@test
+def quiet_says_nothing(folder):
+    write(folder + "/x", "quiet")
+    path = folder + "/q.sock"
+    with Serval(folder, "-q", listen=("unix:" + path,), wait=False) as s:
+        eventually(lambda: os.path.exists(path), "a socket")
+        equal(curl("--unix-socket", path, "--retry", "20", "--retry-connrefused",
+                   "http://localhost/x"), b"quiet")
+    equal((s.out, s.err), ("", ""))
+
+
+@test
+def the_log_may_be_off_or_go_to_a_file(folder):
+    write(folder + "/x", "12345")
+    with Serval(folder, "--log", "off") as s:
+        s.get("/x")
+    equal(s.out, s.out.split("\n")[0] + "\nevent=draining\n")
+    log = folder + "/access.log"
+    for n in (1, 2):  # the second one appends
+        with Serval(folder, "--log-file", log) as s:
+            s.get("/x", headers={"Referer": "http://a/", "User-Agent": 'b "c" \\ \xe9'})
+            s.get("/nothing%22here?q=%0a")
+        assert "GET" not in s.out
+        lines = open(log).read().split("\n")
+        equal(len(lines), 2 * n + 1)
+    matches(r'^127\.0\.0\.1 - - \[\d\d/[A-Z][a-z][a-z]/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] '
+            r'"GET /x HTTP/1\.1" 200 5 "http://a/" "b \\x22c\\x22 \\x5c \\xe9"$', lines[0])
+    matches(r'"GET /nothing%22here\?q=%0a HTTP/1\.1" 404 \d+ "-" "-"$', lines[1])
+
+
+@test
+def refused_messages_are_logged_and_cannot_forge_lines(folder):
+    with Serval(folder) as s:
+        s.raw(b"GET /\x1b[2J\x07 HTTP/1.1\r\nHost: x\r\n\r\n")
+        s.raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+        s.raw(b'GET /" 200 1 "-" "-" HTTP/1.1\r\nHost: x\r\n\r\n')
+        s.raw(b"GET / HTTP/1.1\r\nHost: x\r\nUser-Agent: a\nb\r\n\r\n")
+    for line in s.out.split("\n")[1:-2]:
+        if line == "event=draining":
+            continue
+        matches(r'^127\.0\.0\.1 - - \[[^]]+\] "[^"]*" \d\d\d \d+ "[^"]*" "[^"]*"$', line)
+        assert not re.search(r"[\x00-\x1f\x7f-\xff]", line), line
+    assert s.out.count('" 400 ') >= 3, s.out
+
+
+@test
+def a_log_that_nobody_reads_does_not_stop_the_server(folder):
+    write(folder + "/x", "x")
+    reader, writer = os.pipe()
+    process = subprocess.Popen([BIN, "-l", "unix:%s/l.sock" % folder, folder], stdout=writer,
+                               stderr=subprocess.PIPE)
+    os.close(writer)
+    try:
+        eventually(lambda: os.path.exists(folder + "/l.sock"), "a socket")
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(DEADLINE)
+            s.connect(folder + "/l.sock")
+            answers = Answers(s)
+            for _ in range(200):  # about 2 MB of log, the pipe holds 64 KiB
+                s.sendall((b"GET /x HTTP/1.1\r\nHost: x\r\nUser-Agent: " + b"u" * 500 + b"\r\n\r\n") * 20)
+                for _ in range(20):
+                    equal(answers.next()[2], b"x")
+        process.send_signal(signal.SIGTERM)
+        equal(process.wait(timeout=DEADLINE), 0)
+        matches("lines dropped", process.stderr.read().decode())
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+        os.close(reader)
+
+
+@test
+def closed_standard_descriptors_do_no_harm(folder):
+    write(folder + "/x", "x")
+    path = folder + "/c.sock"
+
+    def close_all():
+        for fd in (0, 1, 2):
+            os.close(fd)
+    process = subprocess.Popen([BIN, "-l", "unix:" + path, folder], preexec_fn=close_all)
+    try:
+        eventually(lambda: os.path.exists(path), "a socket")
+        equal(curl("--unix-socket", path, "--retry", "20", "--retry-connrefused",
+                   "http://localhost/x"), b"x")
+        process.terminate()
+        equal(process.wait(timeout=DEADLINE), 0)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@test
+def on_a_terminal_people_get_a_link_and_a_pretty_log(folder):
+    write(folder + "/x", "x" * 12345)
+    seen = {}
+
+    def ask(text):
+        seen["url"] = re.search(r"➜.*?(http://127\.0\.0\.1:\d+/)", text).group(1)
+        curl("-o", "/dev/null", seen["url"] + "x")
+        return r"12\.3 kB"
+    env = dict(os.environ, TERM="xterm")
+    env.pop("NO_COLOR", None)
+    code, text = on_terminal(["-p0", folder], r"Ctrl-C", ask, env)
+    equal(code, 0)
+    matches(r"^serval \d+\.\d+\.\d+  serving %s" % re.escape(folder), text)
+    matches(r"\n\d\d:\d\d:\d\d  \x1b\[32m200\x1b\[0m  GET   /x +12\.3 kB +\S+ ms  127\.0\.0\.1\n", text)
+    assert "draining" in text
+    for quiet in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+        code, text = on_terminal(["-p0", folder], r"Ctrl-C", ask, dict(env, **quiet))
+        equal(code, 0)
+        matches(r"\n\d\d:\d\d:\d\d  200  GET   /x +12\.3 kB ", text)
+        assert "\x1b" not in text
+
+
+@test
+def on_a_terminal_a_taken_default_port_gives_the_next_one(folder):
+    holder = None
+    try:
+        holder = socket.create_server(("127.0.0.1", 8080))
+    except OSError:
+        pass  # somebody else holds it, which is as good
+    try:
+        code, text = on_terminal([folder], r"Ctrl-C|serval: ")
+        equal(code, 0, text)
+        port = int(re.search(r"➜.*?http://127\.0\.0\.1:(\d+)/", text).group(1))
+        assert 8081 <= port <= 8099, text
+        assert "8080" in text, "it does not say why"
+        if holder:
+            assert str(os.getpid()) in text, text
+        refuses(3, "127.0.0.1:8080", folder)  # not on a terminal: no surprises
+        code, text = on_terminal(["-p8080", folder], r"serval: ")  # asked for: no other
+        equal(code, 3, text)
+    finally:
+        if holder:
+            holder.close()
+
+
+main()
