@@ -409,6 +409,7 @@ static void answer_done(struct conn *c)
     if (c->status < 200)
         return;
     c->owed--;
+    c->last |= opt.close; /* whether or not the server means to close */
     if (c->status != opt.expect)
         run.failed_status++;
     if (c->idle) {
