@@ -142,7 +142,7 @@ static bool read_rfc850(struct moment *t, svl_str s) /* Sunday, 06-Nov-94 08:49:
 {
     size_t n = svl_str_find(s, ',');
 
-    if (n < 6 || n > 9 || s.n != n + 24 || !is_day(s.p, n))
+    if (s.n != n + 24 || !is_day(s.p, n)) /* so 6 <= n <= 9 */
         return false;
     const char *p = s.p + n + 2;
 

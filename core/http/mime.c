@@ -9,17 +9,15 @@ static const struct entry {
 #include "mime_table.h"
 };
 
-/* What follows the last '.' of the last path segment. A name that only begins with a dot
- * (".profile") has none. */
+/* What follows the last '.', even if there is a '/' in it: such a thing is not in the table. A name
+ * that only begins with a dot (".profile") has no extension. */
 static svl_str extension(svl_str name)
 {
-    for (size_t i = name.n; i > 1; i--) {
-        if (name.p[i - 1] == '/')
-            break;
-        if (name.p[i - 1] == '.')
-            return name.p[i - 2] == '/' ? SVL_STR_NONE : svl_str_from(name, i);
-    }
-    return SVL_STR_NONE;
+    const char *dot = name.n > 0 ? memrchr(name.p, '.', name.n) : NULL;
+
+    if (!dot || dot == name.p || dot[-1] == '/')
+        return SVL_STR_NONE;
+    return svl_str_from(name, (size_t)(dot + 1 - name.p));
 }
 
 /* Copies in lower case, with a NUL. Returns false for what no entry of the table could be. */

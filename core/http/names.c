@@ -193,7 +193,7 @@ static bool same_middle(const char *p, const char *name, size_t n)
 
 enum svl_header_id svl_header_id(svl_str name)
 {
-    if (name.n == 0 || name.n > 32)
+    if (name.n == 0)
         return SVL_H_OTHER;
     struct ends e = ends_of(name);
 

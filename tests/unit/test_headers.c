@@ -96,6 +96,14 @@ Test(headers, tokens_within_quotes_are_not_named)
     cr_assert(has(SVL_H_CACHE_CONTROL, "max-age=0"));
 }
 
+Test(headers, a_backslash_outside_quotes_is_an_ordinary_byte)
+{
+    add("Connection", "x\\,close");
+    add("Connection", "y\\\"q\", upgrade");
+    cr_assert(has(SVL_H_CONNECTION, "close"));
+    cr_assert(has(SVL_H_CONNECTION, "upgrade"));
+}
+
 Test(headers, a_list_is_read_to_its_end_and_no_further)
 {
     static const char *const lists[] = {"",        ",",  "\"",     "\\",    "\"\\",

@@ -73,6 +73,24 @@ Test(names, a_header_name_cut_or_extended_is_another)
     }
 }
 
+/* The lookup compares the ends first: "Content-t-Length" has both of "Content-Length". */
+Test(names, a_header_name_with_the_same_ends_is_another)
+{
+    for (int id = 1; id < SVL_H_COUNT; id++) {
+        svl_str text = svl_header_text(id);
+
+        for (size_t n = 8; n <= 40 && text.n >= 8; n++) {
+            char other[40];
+
+            memset(other, 'x', sizeof other);
+            memcpy(other, text.p, 8);
+            memcpy(other + n - 8, text.p + text.n - 8, 8);
+            if (!svl_str_ieq((svl_str){other, n}, text))
+                cr_assert_neq((int)id_of((svl_str){other, n}), id, "%.*s", (int)n, other);
+        }
+    }
+}
+
 Test(names, unknown_headers_have_no_id)
 {
     static const char *const names[] = {
