@@ -170,7 +170,7 @@ static void plan_next_check(const struct look *look, struct fs_file *f)
     if (ms < 0)
         return; /* next_check_ms stays 0 */
     if (!f->settled && ms > FS_SETTLE_MS)
-        ms = FS_SETTLE_MS;
+        ms = f->stamp.size ? FS_SETTLE_MS : 0; /* an empty one is about to be filled */
     f->next_check_ms = svl_now_ms(look->ctx->worker) + (uint64_t)ms;
     if (f->settled)
         f->hold_until_ms = 0;
@@ -181,7 +181,9 @@ static enum svl_verdict answer(const struct look *look, struct fs_file *f)
     return svl_fs_answer(look->ctx, f, look->worker->cache_control);
 }
 
-/* Somebody is changing the file: rather than half of the new version, the old one for a moment. */
+/* Whether somebody is changing the file, so that the old version is better for a moment than half
+ * of the new one. An old version that was itself read in the middle of changes is not worth that,
+ * unless the new one is empty. */
 static bool hold_old(const struct look *look, const struct fs_stamp *stamp)
 {
     uint64_t now = svl_now_ms(look->ctx->worker);
@@ -191,7 +193,7 @@ static bool hold_old(const struct look *look, const struct fs_stamp *stamp)
         return false;
     if (!old->hold_until_ms)
         old->hold_until_ms = now + HOLD_MS;
-    if (now >= old->hold_until_ms)
+    if ((!old->settled || now >= old->hold_until_ms) && (stamp->size > 0 || old->stamp.size == 0))
         return false;
     old->next_check_ms = now + FS_SETTLE_MS;
     return true;

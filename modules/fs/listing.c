@@ -225,7 +225,8 @@ static svl_str row(struct listing *l, const char *name)
     *(folder ? &l->folders : &l->files) += 1;
     if (!folder) {
         print_size(size, sizeof size, st.st_size);
-        snprintf(exact, sizeof exact, " title=\"%lld bytes\"", (long long)st.st_size);
+        snprintf(exact, sizeof exact, " title=\"%lld byte%s\"", (long long)st.st_size,
+                 st.st_size == 1 ? "" : "s");
     }
     if (gmtime_r(&st.st_mtime, &tm))
         strftime(date, sizeof date, "%Y-%m-%d %H:%M", &tm);
