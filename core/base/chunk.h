@@ -15,9 +15,9 @@ struct svl_chunk_store {
 struct svl_chunk {
     struct svl_chunk_store *store;
     unsigned refs;
-    unsigned class; /* SVL_CHUNK_CLASSES = a malloc of its own */
-    size_t cap;     /* of bytes */
-    size_t len;     /* bytes[0, len) are in use */
+    unsigned kind; /* SVL_CHUNK_CLASSES = a malloc of its own */
+    size_t cap;    /* of bytes */
+    size_t len;    /* bytes[0, len) are in use */
     char bytes[];
 };
 

@@ -65,7 +65,7 @@ void svl_pool_put(struct svl_pool *pool, void *object)
 {
     SVL_ASSERT(pool->live > 0);
     pool->live--;
-#ifndef NDEBUG
+#ifndef __OPTIMIZE__
     memset(object, 0xdb, pool->size);
 #endif
     *(void **)object = pool->free;

@@ -90,8 +90,8 @@ int svl_server_foreground(struct svl_server *server, const struct svl_foreground
 
     running = server;
     draining = about->quiet ? NULL
-               : people     ? "\ndraining: what is being answered may finish; Ctrl-C stops at once\n"
-                            : "event=draining\n";
+               : people ? "\ndraining: what is being answered may finish; Ctrl-C stops at once\n"
+                        : "event=draining\n";
     handle_signals();
     if (!about->quiet) {
         if (people)

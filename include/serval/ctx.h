@@ -49,7 +49,6 @@ typedef ssize_t svl_pull_fn(struct svl_ctx *ctx, void *arg, char *to, size_t roo
 
 struct svl_body {
     enum svl_body_kind kind;
-    bool close_fd;
     int fd;                 /* SVL_BODY_FILE */
     svl_str bytes;          /* SVL_BODY_BYTES; owner: the ctx, or static, or kept until on_done */
     int64_t offset, length; /* SVL_BODY_FILE; length also SVL_BODY_SOURCE, -1 = not known */

@@ -1,0 +1,249 @@
+#include "net/worker.h"
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "net/conn.h"
+#include "net/listener.h"
+#include "serval/log.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <time.h>
+#include <uv.h>
+
+#define MIN_READ 16384   /* a read has at least this much room */
+#define READ_CHUNK 65000 /* room of the largest chunk class */
+
+struct handles {
+    uv_loop_t loop;
+    uv_timer_t timer;
+    uv_async_t wake;
+};
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct svl_worker *w = timer->data;
+
+    svl_timers_run(&w->timers, uv_now(w->loop));
+}
+
+static void arm(struct svl_timers *timers, uint64_t at)
+{
+    struct svl_worker *w = svl_container(timers, struct svl_worker, timers);
+    struct handles *h = w->handles;
+    uint64_t now = uv_now(w->loop);
+
+    uv_timer_start(&h->timer, on_timer, at > now ? at - now : 0, 0);
+}
+
+static void close_all(struct svl_worker *w)
+{
+    struct svl_list *at = w->open.next;
+
+    while (at != &w->open) {
+        struct svl_conn *c = svl_container(at, struct svl_conn, link);
+
+        at = at->next;
+        svl_conn_close(c);
+    }
+}
+
+static void end_if_idle(struct svl_worker *w)
+{
+    if (w->stopping && w->n_open == 0)
+        uv_stop(w->loop);
+}
+
+static void on_grace(struct svl_timer *timer)
+{
+    struct svl_worker *w = svl_container(timer, struct svl_worker, grace);
+
+    w->forced = w->n_open > 0;
+    close_all(w);
+    end_if_idle(w);
+}
+
+static void drain(struct svl_worker *w)
+{
+    struct svl_list *at = w->open.next;
+
+    svl_listeners_close(w);
+    while (at != &w->open) {
+        struct svl_conn *c = svl_container(at, struct svl_conn, link);
+
+        at = at->next;
+        c->protocol->on_stop(c);
+    }
+    svl_timer_set(&w->timers, &w->grace, uv_now(w->loop), w->grace_ms);
+}
+
+static void on_wake(uv_async_t *wake)
+{
+    struct svl_worker *w = wake->data;
+    int stop = atomic_load(&w->stop);
+
+    if (stop >= 1 && w->stopping == 0) {
+        w->stopping = 1;
+        drain(w);
+    }
+    if (stop >= 2 && w->stopping == 1) {
+        w->stopping = 2;
+        on_grace(&w->grace);
+    }
+    end_if_idle(w);
+}
+
+int svl_worker_open(struct svl_worker *w)
+{
+    struct handles *h = svl_calloc(sizeof *h);
+    int err = uv_loop_init(&h->loop);
+
+    if (err) {
+        free(h);
+        return err;
+    }
+    w->handles = h;
+    w->loop = &h->loop;
+    err = uv_async_init(w->loop, &h->wake, on_wake);
+    if (err) {
+        uv_loop_close(w->loop);
+        free(h);
+        return err;
+    }
+    uv_timer_init(w->loop, &h->timer);
+    h->timer.data = h->wake.data = w;
+
+    svl_timers_init(&w->timers, arm);
+    w->grace.fire = on_grace;
+    svl_chunk_store_init(&w->chunks);
+    svl_pool_init(&w->conns, svl_conn_size(), 32);
+    svl_pool_init(&w->outs, sizeof(struct svl_out), 32);
+    svl_pool_init(&w->blocks, SVL_ARENA_BLOCK, 8);
+    svl_list_init(&w->open);
+    w->gather.bytes = svl_malloc(SVL_GATHER_SIZE);
+    w->preamble.second = -1;
+    return 0;
+}
+
+static void stay_on(int cpu)
+{
+    cpu_set_t set;
+
+    CPU_ZERO(&set);
+    CPU_SET((size_t)cpu, &set);
+    if (sched_setaffinity(0, sizeof set, &set) != 0)
+        svl_log(SVL_WARN, "worker: cannot stay on CPU %d", cpu);
+}
+
+void svl_worker_run(struct svl_worker *w)
+{
+    if (w->cpu >= 0)
+        stay_on(w->cpu);
+    uv_run(w->loop, UV_RUN_DEFAULT);
+}
+
+void svl_worker_poll(struct svl_worker *w)
+{
+    uv_run(w->loop, UV_RUN_NOWAIT);
+}
+
+void svl_worker_stop(struct svl_worker *w)
+{
+    struct handles *h = w->handles;
+
+    if (atomic_fetch_add(&w->stop, 1) > 1000)
+        atomic_store(&w->stop, 2); /* never wraps */
+    uv_async_send(&h->wake);
+}
+
+static void close_handle(uv_handle_t *handle, void *arg)
+{
+    (void)arg;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+void svl_worker_close(struct svl_worker *w)
+{
+    if (!w->loop)
+        return;
+    svl_listeners_close(w);
+    close_all(w);
+    uv_run(w->loop, UV_RUN_NOWAIT);
+    uv_walk(w->loop, close_handle, NULL);
+    uv_run(w->loop, UV_RUN_DEFAULT); /* ends when every close callback and job is through */
+    SVL_ASSERT(uv_loop_close(w->loop) == 0);
+    SVL_ASSERT(w->conns.live == 0);
+
+    svl_chunk_unref(w->reading);
+    free(w->gather.bytes);
+    svl_pool_finish(&w->conns);
+    svl_pool_finish(&w->outs);
+    svl_pool_finish(&w->exchanges);
+    svl_pool_finish(&w->blocks);
+    svl_chunk_store_finish(&w->chunks);
+    free(w->handles);
+    w->loop = NULL;
+}
+
+uint64_t svl_now_ms(const struct svl_worker *w)
+{
+    return uv_now(w->loop);
+}
+
+/* The system's clock is asked once per second; it may be set back and forth meanwhile. */
+int64_t svl_wall_seconds(struct svl_worker *w)
+{
+    uint64_t now = uv_now(w->loop);
+
+    if (w->wall_checked_ms == 0 || now - w->wall_checked_ms >= 1000) {
+        struct timespec t;
+
+        clock_gettime(CLOCK_REALTIME, &t);
+        w->wall_base_ms = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000 - (int64_t)now;
+        w->wall_checked_ms = now;
+    }
+    return (w->wall_base_ms + (int64_t)now) / 1000;
+}
+
+const struct svl_preamble *svl_worker_preamble(struct svl_worker *w)
+{
+    int64_t second = svl_wall_seconds(w);
+
+    if (svl_unlikely(w->preamble.second != second))
+        svl_preamble_make(&w->preamble, w->name, second);
+    return &w->preamble;
+}
+
+struct svl_chunk *svl_worker_reading(struct svl_worker *w)
+{
+    if (w->reading && w->reading->refs == 1)
+        w->reading->len = 0;
+    if (w->reading && w->reading->cap - w->reading->len >= MIN_READ)
+        return w->reading;
+    svl_chunk_unref(w->reading);
+    w->reading = svl_chunk_new(&w->chunks, READ_CHUNK);
+    return w->reading;
+}
+
+struct svl_chunk *svl_worker_pin(struct svl_worker *w)
+{
+    w->pinned = true;
+    return svl_chunk_ref(w->reading);
+}
+
+void svl_worker_read_done(struct svl_worker *w, size_t n)
+{
+    if (svl_likely(!w->pinned))
+        return;
+    w->pinned = false;
+    w->reading->len += (n + 15) & ~(size_t)15;
+    if (w->reading->len > w->reading->cap)
+        w->reading->len = w->reading->cap;
+}
+
+void svl_worker_conn_gone(struct svl_worker *w)
+{
+    svl_listeners_resume(w);
+    end_if_idle(w);
+}

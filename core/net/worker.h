@@ -1,0 +1,103 @@
+/* A worker: one thread, one loop, and everything that its connections share. Nothing here is
+ * shared with another worker. */
+#ifndef SVL_NET_WORKER_H
+#define SVL_NET_WORKER_H
+
+#include "base/chunk.h"
+#include "base/list.h"
+#include "base/pool.h"
+#include "http/write.h"
+#include "net/deadline.h"
+#include "serval/ctx.h"
+
+#include <stdatomic.h>
+
+struct svl_conn;
+struct svl_server;
+struct svl_listener;
+
+/* Answers of one round of reading gather here and leave in one write. */
+#define SVL_GATHER_SIZE 65536
+
+enum svl_tail_kind { SVL_TAIL_NONE, SVL_TAIL_BYTES, SVL_TAIL_FILE };
+
+/* What follows the gathered bytes without being copied. */
+struct svl_tail {
+    enum svl_tail_kind kind;
+    int fd;
+    const char *bytes;
+    int64_t offset;
+    uint64_t left;
+};
+
+struct svl_gather {
+    struct svl_conn *owner; /* whose answers these are; NULL = free */
+    char *bytes;
+    size_t len;
+    struct svl_tail tail;
+};
+
+struct svl_worker {
+    struct uv_loop_s *loop;
+    struct svl_server *server; /* run/: whose worker this is */
+    const void *service;       /* run/: what the protocol serves, see h1.h */
+    unsigned index;
+    int cpu; /* the one to stay on, -1 = any */
+
+    struct svl_timers timers;
+    struct svl_chunk_store chunks;
+    struct svl_pool conns, outs;       /* net/ */
+    struct svl_pool exchanges, blocks; /* run/ */
+    struct svl_list open;              /* svl_conn::link */
+    unsigned n_open;
+    unsigned max_open; /* connections; above it accepting waits */
+    struct svl_listener *listeners;
+
+    struct svl_chunk *reading; /* bytes[len, cap) is where the next read lands */
+    bool pinned;               /* somebody keeps what was read in this round */
+    struct svl_gather gather;
+
+    svl_str name; /* for the Server field */
+    struct svl_preamble preamble;
+    int64_t wall_base_ms; /* wall clock - loop clock, made anew every second */
+    uint64_t wall_checked_ms;
+
+    atomic_int stop; /* 0, 1 = drain, 2 = now; set by any thread, then woken */
+    int stopping;    /* what of it was seen */
+    unsigned grace_ms;
+    struct svl_timer grace;
+    bool forced;   /* connections had to be closed after the grace */
+    void *handles; /* worker.c: the loop's own handles */
+};
+
+/* Makes the loop and pools. Returns 0 or UV_E*. */
+int svl_worker_open(struct svl_worker *worker);
+
+/* Serves until it was stopped and the last connection has gone. */
+void svl_worker_run(struct svl_worker *worker);
+
+/* One round of the loop without waiting, for tests and for loops of others. */
+void svl_worker_poll(struct svl_worker *worker);
+
+/* Any thread, and signal handlers. The second call does not wait for connections. */
+void svl_worker_stop(struct svl_worker *worker);
+
+/* After run. Closes what is left. */
+void svl_worker_close(struct svl_worker *worker);
+
+/* The preamble of answers of this second. */
+const struct svl_preamble *svl_worker_preamble(struct svl_worker *worker);
+
+/* Before a read: where it lands, at least 16 KiB. */
+struct svl_chunk *svl_worker_reading(struct svl_worker *worker);
+
+/* Keeps the chunk that is being read from, as it is now; unref it when done. */
+struct svl_chunk *svl_worker_pin(struct svl_worker *worker);
+
+/* After what was read has been dealt with; `n` bytes had landed. */
+void svl_worker_read_done(struct svl_worker *worker, size_t n);
+
+/* conn.c: connections went; the listeners may have been waiting for that. */
+void svl_worker_conn_gone(struct svl_worker *worker);
+
+#endif

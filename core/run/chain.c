@@ -1,0 +1,287 @@
+/* The chain: carries one exchange inwards through the modules until one of them answers,
+ * outwards through those it passed, then to the wire.
+ *
+ * Everything here runs on the loop thread of the ctx. A hook never calls the next hook; it
+ * returns a verdict and carry() moves on, so the stack stays flat however long the chain is and
+ * a verdict that comes late needs no special case. */
+#include "run/exchange.h"
+
+#include "base/check.h"
+
+static enum svl_verdict ask(struct svl_exchange *x)
+{
+    const struct svl_link *link = &x->chain->links[x->at];
+    const struct svl_module *module = link->module;
+
+    if (x->outwards)
+        return module->on_response ? module->on_response(link, &x->pub) : SVL_NEXT;
+    x->entered = (uint8_t)(x->at + 1);
+    if (!module->on_request)
+        return SVL_NEXT;
+    if (module->needs_body && !x->pub.req.body.p)
+        return svl_await_body(&x->pub);
+    return module->on_request(link, &x->pub);
+}
+
+/* Move to where the verdict points. Returns false when the answer is ready to go. */
+static bool obey(struct svl_exchange *x, enum svl_verdict v)
+{
+    if (v == SVL_ERROR)
+        v = svl_fail(&x->pub, 500, NULL);
+
+    if (!x->outwards) {
+        if (v == SVL_NEXT && ++x->at < x->chain->n)
+            return true;
+        if (v == SVL_NEXT)
+            svl_fail(&x->pub, 404, NULL);
+        x->outwards = true;
+    }
+    if (x->at == x->first)
+        return false;
+    x->at--;
+    return true;
+}
+
+static void send(struct svl_exchange *x)
+{
+    x->state = SVL_SENDING;
+    x->wire->ops->send(x->wire, x);
+}
+
+static void put(struct svl_exchange *x)
+{
+    struct svl_worker *w = x->pub.worker;
+
+    svl_arena_finish(&x->arena);
+    svl_chunk_unref(x->head_chunk);
+    svl_chunk_unref(x->body_chunk);
+    x->state = SVL_FREE;
+    x->magic = 0;
+    svl_pool_put(&w->exchanges, x);
+}
+
+static void unref(struct svl_exchange *x)
+{
+    while (x && --x->refs == 0) {
+        struct svl_exchange *lender = x->lender;
+
+        put(x);
+        x = lender;
+    }
+}
+
+static void tell_refused(struct svl_exchange *x)
+{
+    for (unsigned i = x->chain->n; i-- > 0;) {
+        const struct svl_link *link = &x->chain->links[i];
+
+        if (link->module->on_refused)
+            link->module->on_refused(link, &x->pub);
+    }
+}
+
+static void finish(struct svl_exchange *x)
+{
+    if (x->refused)
+        tell_refused(x);
+    while (x->entered > x->first) {
+        const struct svl_link *link = &x->chain->links[--x->entered];
+
+        if (link->module->on_done)
+            link->module->on_done(link, &x->pub);
+    }
+    unref(x);
+}
+
+static void carry(struct svl_exchange *x)
+{
+    enum svl_verdict v;
+
+    do {
+        x->state = SVL_RUNNING;
+        x->early = -1;
+        v = ask(x);
+        if (v == SVL_PENDING && x->early >= 0) /* svl_resume() came before the hook returned */
+            v = (enum svl_verdict)x->early;
+        if (v == SVL_PENDING) {
+            x->state = SVL_LOANED;
+            if (x->awaits_body && !x->wire) /* nobody will bring the body */
+                finish(x);
+            return;
+        }
+        x->cancel = NULL;
+        x->awaits_body = false;
+        if (svl_unlikely(!x->wire)) { /* the client went away inside the hook */
+            finish(x);
+            return;
+        }
+    } while (obey(x, v));
+    send(x);
+}
+
+enum svl_verdict svl_pend(struct svl_ctx *ctx, svl_cancel_fn *cancel, void *arg)
+{
+    struct svl_exchange *x = svl_exchange_of(ctx);
+
+    SVL_MISUSE_IF(x->state != SVL_RUNNING, "svl_pend: only a hook that was asked can keep a ctx");
+    x->cancel = cancel;
+    x->cancel_arg = arg;
+    return SVL_PENDING;
+}
+
+void svl_resume(struct svl_ctx *ctx, enum svl_verdict v)
+{
+    struct svl_exchange *x = svl_exchange_of(ctx);
+
+    SVL_MISUSE_IF(x->magic != SVL_EXCHANGE_MAGIC, "svl_resume: this ctx is over");
+    SVL_MISUSE_IF(v == SVL_PENDING, "svl_resume: needs a final verdict");
+    if (x->state == SVL_RUNNING) { /* answered before the hook returned */
+        SVL_MISUSE_IF(x->early >= 0, "svl_resume: called twice");
+        x->early = (int8_t)v;
+        return;
+    }
+    SVL_MISUSE_IF(x->state != SVL_LOANED || x->awaits_body, "svl_resume: nothing is pending");
+    x->cancel = NULL;
+    if (!x->wire) {
+        finish(x);
+        return;
+    }
+    x->state = SVL_RUNNING;
+    if (obey(x, v))
+        carry(x);
+    else
+        send(x);
+}
+
+enum svl_verdict svl_await_body(struct svl_ctx *ctx)
+{
+    struct svl_exchange *x = svl_exchange_of(ctx);
+    int64_t length = ctx->req.content_length;
+
+    SVL_MISUSE_IF(x->state != SVL_RUNNING || x->outwards,
+                  "svl_await_body: only on_request can wait for the body");
+    if (length > 0 && (uint64_t)length > x->parser.limits->max_body)
+        return svl_fail(ctx, 413, "the body is too large");
+    x->awaits_body = true;
+    if (x->wire)
+        x->wire->ops->want_body(x->wire, x);
+    return SVL_PENDING;
+}
+
+void svl_exchange_body(struct svl_exchange *x, svl_str body)
+{
+    SVL_ASSERT(x->state == SVL_LOANED && x->awaits_body);
+    x->pub.req.body = body;
+    x->awaits_body = false;
+    carry(x); /* asks the same hook again */
+}
+
+void svl_body_more(struct svl_ctx *ctx)
+{
+    struct svl_exchange *x = svl_exchange_of(ctx);
+
+    if (x->wire && x->state == SVL_SENDING)
+        x->wire->ops->more(x->wire, x);
+}
+
+/* What the wire lent itself for the body goes back at once; a module brings its loan back. */
+static void disown(struct svl_exchange *x)
+{
+    svl_cancel_fn *cancel = x->cancel;
+
+    x->wire = NULL;
+    x->cancel = NULL;
+    if (x->state == SVL_LOANED && x->awaits_body)
+        finish(x);
+    else if (cancel)
+        cancel(&x->pub, x->cancel_arg); /* may resume, and so free x: last use */
+}
+
+struct svl_exchange *svl_exchange_open(struct svl_worker *w, struct svl_wire *wire,
+                                       const struct svl_chain *chain,
+                                       const struct svl_limits *limits,
+                                       const struct svl_address *peer)
+{
+    struct svl_exchange *x = svl_pool_get(&w->exchanges);
+
+    memset(x, 0, offsetof(struct svl_exchange, parser));
+    svl_arena_init(&x->arena, x->memory, sizeof x->memory, &w->blocks, limits->max_body);
+    svl_parser_begin(&x->parser, &x->pub.req, limits, &x->arena);
+    x->magic = SVL_EXCHANGE_MAGIC;
+    x->state = SVL_READING;
+    x->chain = chain;
+    x->wire = wire;
+    x->refs = 1;
+    x->peer = *peer;
+    x->pub.arena = &x->arena;
+    x->pub.worker = w;
+    x->pub.req.headers.at = x->fields;
+    x->pub.req.headers.room = SVL_INLINE_FIELDS;
+    x->pub.res.headers.at = x->answers;
+    x->pub.res.headers.room = SVL_INLINE_ANSWERS;
+    return x;
+}
+
+void svl_exchange_start(struct svl_exchange *x)
+{
+    if (x->pub.req.content_length == 0)
+        x->pub.req.body = SVL_STR("");
+    carry(x);
+}
+
+void svl_exchange_sent(struct svl_exchange *x)
+{
+    SVL_ASSERT(x->state == SVL_SENDING);
+    finish(x);
+}
+
+void svl_exchange_abandon(struct svl_exchange *x)
+{
+    if (x->state == SVL_SENDING || x->state == SVL_READING)
+        finish(x);
+    else
+        disown(x); /* whoever holds it will bring it back */
+}
+
+void svl_exchange_refuse(struct svl_exchange *x, int status, const char *why)
+{
+    x->refused = true;
+    x->pub.res.close = true;
+    svl_fail(&x->pub, status, why);
+    send(x);
+}
+
+/* A fresh exchange takes the wire, the request and the slots of links[first, at], and answers
+ * for them; x keeps the inner links and stays with the busy module until svl_resume(). The
+ * fresh one refers to x's memory, so it holds a reference on x. */
+void svl_exchange_expire(struct svl_exchange *x, unsigned at, int status)
+{
+    struct svl_exchange *y;
+
+    SVL_ASSERT(x->state == SVL_LOANED && x->wire && x->first <= at && at < x->at);
+
+    y = svl_exchange_open(x->pub.worker, x->wire, x->chain, x->parser.limits, &x->peer);
+    y->pub.req = x->pub.req;
+    y->lender = x;
+    x->refs++;
+    if (x->slots) {
+        y->slots = svl_arena_alloc(&y->arena, x->chain->n * sizeof *y->slots);
+        for (unsigned i = x->first; i <= at; i++) {
+            y->slots[i] = x->slots[i];
+            x->slots[i] = NULL;
+        }
+    }
+    y->received = x->received;
+    y->parser.keep_alive = x->parser.keep_alive;
+    y->first = x->first;
+    y->entered = (uint8_t)(at + 1);
+    y->at = (uint8_t)at;
+    x->first = (uint8_t)(at + 1);
+
+    y->wire->ops->replace(y->wire, x, y);
+    disown(x);
+
+    y->state = SVL_LOANED;
+    svl_fail(&y->pub, status, NULL);
+    svl_resume(&y->pub, SVL_DONE);
+}

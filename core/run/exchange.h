@@ -1,0 +1,110 @@
+/* The exchange: the private half of a ctx. One request and its answer, on its way through the
+ * chain; it answers to a wire. docs/request.md tells who holds it when. */
+#ifndef SVL_RUN_EXCHANGE_H
+#define SVL_RUN_EXCHANGE_H
+
+#include "base/arena.h"
+#include "base/chunk.h"
+#include "http/parse.h"
+#include "net/worker.h"
+#include "serval/module.h"
+#include "serval/server.h"
+
+#define SVL_INLINE_FIELDS 16 /* request fields before the table grows */
+#define SVL_INLINE_ANSWERS 8 /* the same for the answer's */
+#define SVL_INLINE_ARENA 384 /* bytes of arena before a block is taken */
+#define SVL_EXCHANGE_MAGIC 0x5e7ea11fu
+
+struct svl_chain {
+    const struct svl_link *links;
+    unsigned n;
+};
+
+struct svl_exchange;
+struct svl_wire;
+
+/* What an exchange answers to: one connection of HTTP/1.1, one stream of HTTP/2. */
+struct svl_wire_ops {
+    /* x->pub.res is the answer. svl_exchange_sent() follows once, maybe before this returns. */
+    void (*send)(struct svl_wire *wire, struct svl_exchange *x);
+    /* The body is wanted: svl_exchange_body() follows, never before this returns. */
+    void (*want_body)(struct svl_wire *wire, struct svl_exchange *x);
+    /* A pull source has something again. */
+    void (*more)(struct svl_wire *wire, struct svl_exchange *x);
+    /* `fresh` takes the place of `old`. */
+    void (*replace)(struct svl_wire *wire, struct svl_exchange *old, struct svl_exchange *fresh);
+};
+
+struct svl_wire {
+    const struct svl_wire_ops *ops;
+};
+
+enum svl_state {
+    SVL_FREE,    /* in the pool */
+    SVL_READING, /* the wire fills the request */
+    SVL_RUNNING, /* a hook is on the stack */
+    SVL_LOANED,  /* a hook said SVL_PENDING: a module holds the ctx */
+    SVL_SENDING, /* the wire holds the ctx until the write is over */
+};
+
+/* links[first, entered) were asked on the way in and are owed one on_done each.
+ * `wire` is NULL once nobody waits for this answer. `lender` is an exchange whose memory our
+ * request and slots point into; it cannot be freed before us. */
+struct svl_exchange {
+    struct svl_ctx pub; /* first */
+    uint32_t magic;
+    uint8_t state; /* enum svl_state */
+    bool outwards;
+    bool awaits_body;    /* LOANED to the wire, until svl_exchange_body() */
+    bool refused;        /* by the core, before it became a request */
+    bool sent, received; /* the wire's: what of the message is over */
+    bool body_here;      /* the wire's: the body lies in what is being read */
+    int8_t early;        /* verdict of an svl_resume() that came before its hook returned, or -1 */
+    uint8_t at, first, entered;
+    uint16_t refs;
+
+    const struct svl_chain *chain;
+    struct svl_wire *wire;
+    struct svl_exchange *lender;
+    svl_cancel_fn *cancel;
+    void *cancel_arg;
+    void **slots; /* of the links; NULL until one is used */
+    struct svl_address peer;
+
+    struct svl_chunk *head_chunk; /* what the request's views point into; NULL = a read going on */
+    struct svl_chunk *body_chunk; /* the body, when it did not come with the head */
+    struct svl_parser parser;
+    struct svl_arena arena;
+
+    struct svl_header fields[SVL_INLINE_FIELDS];
+    struct svl_header answers[SVL_INLINE_ANSWERS];
+    _Alignas(16) char memory[SVL_INLINE_ARENA];
+};
+
+static inline struct svl_exchange *svl_exchange_of(struct svl_ctx *ctx)
+{
+    struct svl_exchange *x = (struct svl_exchange *)ctx;
+
+    return x;
+}
+
+/* One from the pool, READING, for the first byte of a request. */
+struct svl_exchange *svl_exchange_open(struct svl_worker *worker, struct svl_wire *wire,
+                                       const struct svl_chain *chain,
+                                       const struct svl_limits *limits,
+                                       const struct svl_address *peer);
+
+void svl_exchange_start(struct svl_exchange *x);              /* the head is complete */
+void svl_exchange_body(struct svl_exchange *x, svl_str body); /* what want_body asked for */
+void svl_exchange_sent(struct svl_exchange *x);               /* write over */
+void svl_exchange_abandon(struct svl_exchange *x);            /* the client has gone */
+
+/* The deadline of links[at] has passed while an inner module holds x: the outer half answers
+ * `status`, the inner one stays with the busy module. */
+void svl_exchange_expire(struct svl_exchange *x, unsigned at, int status);
+
+/* The message was refused before it became a request: the modules are told by on_refused, then
+ * the answer that stands in x is sent. */
+void svl_exchange_refuse(struct svl_exchange *x, int status, const char *why);
+
+#endif

@@ -1,0 +1,722 @@
+#include "run/h1.h"
+
+#include "base/check.h"
+#include "serval/log.h"
+
+#include <errno.h>
+#include <sys/uio.h>
+
+#define COPY_MAX                                                                                   \
+    16384 /* bodies up to this are gathered, larger ones are sent from where they are */
+#define DRAIN_MAX 65536    /* bytes of an unwanted body that are read to keep the connection */
+#define LINGER_MAX 1048576 /* bytes that are read and dropped after the last answer */
+#define PULL_ROOM 16384    /* bytes asked of a source at once */
+#define PULL_ROUNDS 16     /* pieces per round of the loop */
+
+/* A connection's state.
+ *
+ * Bytes that were read and not yet parsed are [at, at + left), in `chunk`. A head that is not
+ * complete lies in `chunk` from `begin` on. While x is with a module or its answer is blocked,
+ * nothing behind it is parsed. */
+struct h1 {
+    struct svl_wire wire; /* first */
+    struct svl_exchange *x;
+    struct svl_chunk *chunk;
+    char *begin, *at;
+    uint32_t left;
+    uint32_t requests;
+    uint32_t lingered;
+    bool busy : 1;      /* in process(): who queues an answer need not flush */
+    bool closing : 1;   /* the last answer was given */
+    bool unread : 1;    /* the client may still be sending: close gently */
+    bool lingering : 1; /* only waiting for the client to close */
+    bool stopping : 1;  /* the server stops */
+    bool pulling : 1;   /* x's body comes from its source */
+    bool head_timed : 1;
+    bool continued : 1; /* 100 was sent */
+    bool kicked : 1;    /* the timer stands for "go on" */
+    uint32_t progress;  /* low bits of conn->written when the write deadline was set */
+};
+
+_Static_assert(sizeof(struct h1) <= SVL_CONN_STATE, "state of a connection");
+
+static void process(struct svl_conn *c, const char *data, size_t n, bool own);
+static void go_on(struct svl_conn *c);
+
+static struct h1 *h1_of(struct svl_conn *c)
+{
+    return (struct h1 *)c->state;
+}
+
+static struct svl_conn *conn_of(struct svl_wire *wire)
+{
+    return svl_container(wire, struct svl_conn, state);
+}
+
+static const struct svl_service *service(const struct svl_conn *c)
+{
+    return c->worker->service;
+}
+
+/* Answering -------------------------------------------------------------------------------- */
+
+/* The answer, or what is left to read of the request, is over: maybe both. Frees x then. */
+static void finish_if_over(struct h1 *h)
+{
+    struct svl_exchange *x = h->x;
+
+    if (!x->sent || !(x->received || h->closing))
+        return;
+    h->x = NULL;
+    svl_exchange_sent(x);
+}
+
+/* An unwanted body is read if little is left of it, else the connection ends: its bytes must
+ * never be taken for a request. */
+static bool worth_draining(const struct h1 *h, const struct svl_exchange *x)
+{
+    int64_t length = x->pub.req.content_length;
+
+    if (x->lender || (x->parser.expects_continue && !h->continued))
+        return false;
+    return length < 0 || length - (int64_t)x->parser.body_len <= DRAIN_MAX;
+}
+
+static bool may_keep(const struct svl_conn *c, const struct h1 *h, const struct svl_exchange *x)
+{
+    unsigned max = service(c)->max_requests;
+
+    if (!x->parser.keep_alive || h->stopping || (max && h->requests >= max))
+        return false;
+    if (c->eof && h->left == 0)
+        return false;
+    return x->received || worth_draining(h, x);
+}
+
+static void put_head(struct svl_conn *c, struct svl_exchange *x, const struct svl_framing *f,
+                     svl_str body)
+{
+    const struct svl_preamble *preamble = svl_worker_preamble(c->worker);
+    struct svl_response *res = &x->pub.res;
+    char *to = svl_conn_reserve(c, svl_head_bound(res, preamble) + body.n);
+    size_t n = svl_head_write(to, res, f, preamble);
+
+    if (body.n)
+        memcpy(to + n, body.p, body.n);
+    svl_conn_commit(c, n + body.n);
+    res->sent += body.n;
+}
+
+/* Small files go out with their head, if they are in the page cache. False = they are not, or
+ * the file is shorter than announced, which the long way deals with. */
+static bool put_small_file(struct svl_conn *c, struct svl_exchange *x, const struct svl_framing *f)
+{
+    const struct svl_preamble *preamble = svl_worker_preamble(c->worker);
+    struct svl_body *body = &x->pub.res.body;
+    size_t bound = svl_head_bound(&x->pub.res, preamble), n;
+    char *to = svl_conn_reserve(c, bound + (size_t)body->length);
+    struct iovec iov = {to + bound, (size_t)body->length};
+
+    if (preadv2(body->fd, &iov, 1, body->offset, RWF_NOWAIT) != (ssize_t)body->length)
+        return false;
+    n = svl_head_write(to, &x->pub.res, f, preamble);
+    memmove(to + n, to + bound, (size_t)body->length);
+    svl_conn_commit(c, n + (size_t)body->length);
+    x->pub.res.sent += (uint64_t)body->length;
+    return true;
+}
+
+static void set_tail(struct svl_conn *c, struct svl_exchange *x)
+{
+    const struct svl_body *body = &x->pub.res.body;
+    struct svl_tail tail = {.kind = SVL_TAIL_BYTES};
+
+    if (body->kind == SVL_BODY_FILE) {
+        tail = (struct svl_tail){.kind = SVL_TAIL_FILE,
+                                 .fd = body->fd,
+                                 .offset = body->offset,
+                                 .left = (uint64_t)body->length};
+    } else {
+        tail.bytes = body->bytes.p;
+        tail.left = body->bytes.n;
+    }
+    x->pub.res.sent += tail.left;
+    svl_conn_tail(c, &tail);
+}
+
+/* The head and, where it is at hand, the body. False = the rest of the body has to follow. */
+static bool put_answer(struct svl_conn *c, struct svl_exchange *x, const struct svl_framing *f)
+{
+    const struct svl_body *body = &x->pub.res.body;
+
+    if (f->no_body || body->kind == SVL_BODY_NONE) {
+        put_head(c, x, f, SVL_STR(""));
+        return true;
+    }
+    if (body->kind == SVL_BODY_BYTES && body->bytes.n <= COPY_MAX) {
+        put_head(c, x, f, body->bytes);
+        return true;
+    }
+    if (body->kind == SVL_BODY_FILE && body->length <= COPY_MAX && put_small_file(c, x, f))
+        return true;
+    put_head(c, x, f, SVL_STR(""));
+    if (body->kind == SVL_BODY_FILE && body->length == 0)
+        return true;
+    if (body->kind == SVL_BODY_SOURCE)
+        h1_of(c)->pulling = true;
+    else
+        set_tail(c, x);
+    return false;
+}
+
+/* One piece of a source into the gathered bytes. Returns the source's result. */
+static ssize_t pull(struct svl_conn *c, struct svl_exchange *x, bool chunked)
+{
+    struct svl_body *body = &x->pub.res.body;
+    size_t room = PULL_ROOM, before = chunked ? SVL_CHUNK_LINE : 0;
+    char *to;
+    ssize_t n;
+
+    if (body->length >= 0 && (uint64_t)body->length - x->pub.res.sent < room)
+        room = (size_t)((uint64_t)body->length - x->pub.res.sent);
+    if (room == 0)
+        return 0;
+    to = svl_conn_reserve(c, before + room + 2);
+    n = body->pull(&x->pub, body->arg, to + before, room);
+    if (n <= 0)
+        return n;
+    SVL_MISUSE_IF((size_t)n > room, "a source has written more than there was room for");
+    x->pub.res.sent += (uint64_t)n;
+    if (chunked) {
+        svl_chunk_line(to, (size_t)n);
+        memcpy(to + before + n, "\r\n", 2);
+    }
+    svl_conn_commit(c, before + (size_t)n + (chunked ? 2 : 0));
+    return n;
+}
+
+static bool is_chunked(const struct svl_exchange *x)
+{
+    return x->pub.res.body.length < 0 && x->pub.req.minor == 1;
+}
+
+static bool end_of_source(struct svl_conn *c, struct svl_exchange *x)
+{
+    const struct svl_body *body = &x->pub.res.body;
+
+    if (body->length >= 0 && x->pub.res.sent < (uint64_t)body->length) {
+        svl_log(SVL_WARN, "answer: a source ended %llu bytes short",
+                (unsigned long long)((uint64_t)body->length - x->pub.res.sent));
+        return false;
+    }
+    if (is_chunked(x)) {
+        memcpy(svl_conn_reserve(c, 5), "0\r\n\r\n", 5);
+        svl_conn_commit(c, 5);
+    }
+    return true;
+}
+
+enum pumped { OVER, WAITING, CLOSED };
+
+/* Asks the source until it ends, has nothing, or the client is slow. */
+static enum pumped pump(struct svl_conn *c, struct svl_exchange *x)
+{
+    struct h1 *h = h1_of(c);
+    bool chunked = is_chunked(x);
+
+    for (int round = 0; round < PULL_ROUNDS; round++) {
+        ssize_t n = pull(c, x, chunked);
+
+        if (n == -EAGAIN)
+            return svl_conn_flush(c) == SVL_GONE ? CLOSED : WAITING;
+        if (n < 0 || (n == 0 && !end_of_source(c, x))) {
+            svl_conn_close(c);
+            return CLOSED;
+        }
+        if (n == 0) {
+            h->pulling = false;
+            return OVER;
+        }
+        if (svl_conn_blocked(c))
+            return WAITING;
+    }
+    switch (svl_conn_flush(c)) {
+    case SVL_FLUSHED: svl_conn_yield(c); return WAITING;
+    case SVL_BLOCKED: return WAITING;
+    case SVL_GONE: break;
+    }
+    return CLOSED;
+}
+
+/* Returns false when the connection has gone, and x with it. */
+static bool send_rest(struct svl_conn *c, struct svl_exchange *x)
+{
+    enum svl_flush flushed;
+
+    if (h1_of(c)->pulling) {
+        enum pumped pumped = pump(c, x);
+
+        x->sent = pumped == OVER;
+        return pumped != CLOSED;
+    }
+    flushed = svl_conn_flush(c);
+    if (flushed == SVL_GONE)
+        return false;
+    x->sent = flushed == SVL_FLUSHED;
+    return true;
+}
+
+static void h1_send(struct svl_wire *wire, struct svl_exchange *x)
+{
+    struct svl_conn *c = conn_of(wire);
+    struct h1 *h = h1_of(c);
+    struct svl_framing f;
+
+    if (x->pub.res.status == 0)
+        x->pub.res.status = 200;
+    f = svl_framing_of(&x->pub.req, &x->pub.res, may_keep(c, h, x));
+    if (f.close) {
+        h->closing = true;
+        h->unread = h->unread || !x->received;
+    }
+    x->parser.on_body = NULL; /* what still comes of the body is dropped */
+    x->sent = put_answer(c, x, &f);
+    if (!x->sent && !send_rest(c, x))
+        return;
+    finish_if_over(h);
+    if (!h->busy)
+        go_on(c);
+}
+
+static void h1_more(struct svl_wire *wire, struct svl_exchange *x)
+{
+    struct svl_conn *c = conn_of(wire);
+    struct h1 *h = h1_of(c);
+
+    if (!h->pulling || h->busy || svl_conn_blocked(c) || !send_rest(c, x))
+        return;
+    finish_if_over(h);
+    go_on(c);
+}
+
+static void h1_replace(struct svl_wire *wire, struct svl_exchange *old, struct svl_exchange *fresh)
+{
+    struct h1 *h = h1_of(conn_of(wire));
+
+    SVL_ASSERT(h->x == old);
+    h->x = fresh;
+}
+
+/* Bodies in -------------------------------------------------------------------------------- */
+
+static struct svl_chunk *grow(struct svl_conn *c, struct svl_chunk *old, size_t room)
+{
+    struct svl_chunk *chunk = svl_chunk_new(&c->worker->chunks, room);
+
+    if (old) {
+        memcpy(chunk->bytes, old->bytes, old->len);
+        chunk->len = old->len;
+        svl_chunk_unref(old);
+    }
+    return chunk;
+}
+
+/* A body that came in one piece is used where it lies. */
+static int collect(void *arg, const char *data, size_t n)
+{
+    struct svl_exchange *x = arg;
+    struct svl_conn *c = conn_of(x->wire);
+    struct svl_chunk *chunk = x->body_chunk;
+    int64_t length = x->pub.req.content_length;
+    size_t max = x->parser.limits->max_body, room;
+
+    if (x->parser.body_len > max)
+        return 413;
+    if (!chunk && length == (int64_t)n) {
+        x->pub.req.body = (svl_str){data, n};
+        x->body_here = true;
+        return 0;
+    }
+    if (!chunk || chunk->cap - chunk->len < n) {
+        room = length > 0 ? (size_t)length : 2 * ((chunk ? chunk->len : 0) + n);
+        x->body_chunk = chunk = grow(c, chunk, room);
+    }
+    memcpy(chunk->bytes + chunk->len, data, n);
+    chunk->len += n;
+    return 0;
+}
+
+static svl_str collected(const struct svl_exchange *x)
+{
+    if (x->body_here)
+        return x->pub.req.body;
+    if (x->body_chunk)
+        return (svl_str){x->body_chunk->bytes, x->body_chunk->len};
+    return SVL_STR("");
+}
+
+static void h1_want_body(struct svl_wire *wire, struct svl_exchange *x)
+{
+    struct svl_conn *c = conn_of(wire);
+    struct h1 *h = h1_of(c);
+
+    x->parser.on_body = collect;
+    x->parser.body_arg = x;
+    if (x->parser.expects_continue && !h->continued && x->parser.body_len == 0) {
+        static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+        memcpy(svl_conn_reserve(c, sizeof text - 1), text, sizeof text - 1);
+        svl_conn_commit(c, sizeof text - 1);
+        h->continued = true;
+    }
+    if (h->busy)
+        return;
+    h->kicked = true; /* a resume brought us here: go on when it has returned */
+    svl_conn_deadline(c, 0);
+}
+
+static const struct svl_wire_ops ops = {
+    .send = h1_send,
+    .want_body = h1_want_body,
+    .more = h1_more,
+    .replace = h1_replace,
+};
+
+/* Requests in ------------------------------------------------------------------------------ */
+
+static struct svl_exchange *open_exchange(struct svl_conn *c, struct h1 *h)
+{
+    const struct svl_service *s = service(c);
+
+    h->head_timed = h->continued = false;
+    return svl_exchange_open(c->worker, &h->wire, &s->chain, &s->limits, &c->peer);
+}
+
+static void refuse(struct h1 *h, int status, const char *why)
+{
+    h->unread = true;
+    svl_exchange_refuse(h->x, status, why);
+}
+
+/* Returns false when more bytes are needed, or nothing is parsed any more. */
+static bool parse_head(struct h1 *h, const char **data, size_t *n)
+{
+    struct svl_exchange *x = h->x;
+    size_t used;
+    enum svl_parsed parsed = svl_parser_head(&x->parser, *data, *n, &used);
+
+    *data += used;
+    *n -= used;
+    if (parsed == SVL_PARSE_MORE)
+        return false;
+    if (parsed == SVL_PARSE_REFUSED) {
+        refuse(h, x->parser.status, x->parser.why);
+        return false;
+    }
+    h->requests++;
+    x->received = x->parser.ended;
+    svl_exchange_start(x);
+    return true;
+}
+
+/* The answer is given already, or no module has asked for it yet: what is refused then is not
+ * answered, the connection just ends. */
+static void body_refused(struct h1 *h)
+{
+    struct svl_exchange *x = h->x;
+
+    h->unread = true;
+    if (!x->awaits_body) {
+        h->closing = true;
+        finish_if_over(h);
+        return;
+    }
+    x->pub.res.close = true;
+    x->awaits_body = false;
+    x->state = SVL_LOANED;
+    svl_fail(&x->pub, x->parser.status, x->parser.why);
+    svl_resume(&x->pub, SVL_DONE);
+}
+
+static bool parse_body(struct h1 *h, const char **data, size_t *n)
+{
+    struct svl_exchange *x = h->x;
+    size_t used;
+    enum svl_parsed parsed = svl_parser_body(&x->parser, *data, *n, &used);
+
+    *data += used;
+    *n -= used;
+    if (parsed == SVL_PARSE_REFUSED) {
+        body_refused(h);
+        return false;
+    }
+    if (parsed == SVL_PARSE_MORE) {
+        if (!x->sent || x->parser.body_len <= DRAIN_MAX)
+            return true;
+        h->unread = h->closing = true;
+        finish_if_over(h);
+        return false;
+    }
+    x->received = true;
+    if (x->awaits_body)
+        svl_exchange_body(x, collected(x));
+    else
+        finish_if_over(h);
+    return true;
+}
+
+/* Whether the bytes behind the head are parsed now. */
+static bool takes_body(const struct svl_exchange *x)
+{
+    return !x->received && (x->awaits_body || x->sent);
+}
+
+/* Own memory for what must not go when this read is over: chunk[begin, at + left). */
+static void keep_head(struct svl_conn *c, struct h1 *h, const char *begin, const char *at,
+                      size_t left)
+{
+    size_t parsed = (size_t)(at - begin), n = parsed + left;
+    struct svl_chunk *old = h->chunk, *chunk = old;
+
+    if (!old || begin != old->bytes || old->refs > 1 || old->cap - n < 512) {
+        chunk = svl_chunk_new(&c->worker->chunks, n < 3500 ? 4000 : 4 * n);
+        memcpy(chunk->bytes, begin, n);
+        svl_parser_moved(&h->x->parser, begin, chunk->bytes);
+        svl_chunk_unref(old);
+        h->chunk = chunk;
+    }
+    chunk->len = n;
+    h->begin = chunk->bytes;
+    h->at = chunk->bytes + parsed;
+    h->left = (uint32_t)left;
+    c->read_at = chunk->bytes + n;
+    c->read_room = chunk->cap - n;
+}
+
+/* x outlives this read: what its views point into must too. */
+static void keep_views(struct svl_conn *c, struct h1 *h, bool own)
+{
+    struct svl_exchange *x = h->x;
+
+    if (!x->head_chunk)
+        x->head_chunk = own ? svl_chunk_ref(h->chunk) : svl_worker_pin(c->worker);
+    if (x->body_here && !x->body_chunk)
+        x->body_chunk = own ? svl_chunk_ref(h->chunk) : svl_worker_pin(c->worker);
+}
+
+/* What comes behind x waits where it lies. */
+static void keep_rest(struct svl_conn *c, struct h1 *h, const char *at, size_t left, bool own)
+{
+    if (left > 0 && !own)
+        h->chunk = svl_worker_pin(c->worker);
+    if (left == 0 && own) {
+        svl_chunk_unref(h->chunk);
+        h->chunk = NULL;
+    }
+    h->at = (char *)at;
+    h->left = (uint32_t)left;
+    c->read_at = NULL;
+}
+
+static void linger_or_close(struct svl_conn *c, struct h1 *h)
+{
+    if (!h->unread || c->eof) {
+        svl_conn_close(c);
+        return;
+    }
+    h->lingering = true;
+    c->transport->shutdown(c);
+    svl_conn_read(c, true);
+    svl_conn_deadline(c, service(c)->linger_ms);
+}
+
+/* What is waited for, and how long. */
+static void settle(struct svl_conn *c, struct h1 *h)
+{
+    const struct svl_service *s = service(c);
+    struct svl_exchange *x = h->x;
+
+    if (svl_conn_blocked(c)) {
+        svl_conn_read(c, false);
+        h->progress = (uint32_t)c->written;
+        svl_conn_deadline(c, s->write_ms);
+    } else if (h->closing && !x) {
+        linger_or_close(c, h);
+    } else if ((!x || x->state == SVL_READING) && (c->eof || (!x && h->stopping))) {
+        svl_conn_close(c);
+    } else if (!x) {
+        svl_conn_read(c, true);
+        svl_conn_deadline(c, s->idle_ms);
+    } else if (x->state == SVL_READING) {
+        svl_conn_read(c, true);
+        if (!h->head_timed)
+            svl_conn_deadline(c, s->header_ms);
+        h->head_timed = true;
+    } else if (takes_body(x)) {
+        svl_conn_read(c, true);
+        svl_conn_deadline(c, s->body_ms);
+    } else {
+        svl_conn_read(c, false);
+        svl_timer_clear(&c->timer);
+    }
+}
+
+static void process(struct svl_conn *c, const char *data, size_t n, bool own)
+{
+    struct h1 *h = h1_of(c);
+    const char *begin = own && h->x && h->x->state == SVL_READING ? h->begin : data;
+
+    h->busy = true;
+    while (n > 0 && !h->closing && !svl_conn_blocked(c)) {
+        bool more;
+
+        if (!h->x) {
+            begin = data;
+            h->x = open_exchange(c, h);
+        }
+        if (h->x->state == SVL_READING)
+            more = parse_head(h, &data, &n);
+        else if (takes_body(h->x))
+            more = parse_body(h, &data, &n);
+        else
+            break;
+        if (c->closed)
+            return;
+        if (!more)
+            break;
+    }
+    h->busy = false;
+    if (h->closing && n > 0) {
+        h->unread = true;
+        n = 0;
+    }
+    if (!svl_conn_blocked(c) && svl_conn_flush(c) == SVL_GONE)
+        return;
+    if (h->x && h->x->state == SVL_READING) {
+        keep_head(c, h, begin, data, n);
+    } else {
+        if (h->x)
+            keep_views(c, h, own);
+        keep_rest(c, h, data, n, own);
+    }
+    settle(c, h);
+}
+
+/* What was in the way is over: parse what waits, or wait for more. */
+static void go_on(struct svl_conn *c)
+{
+    struct h1 *h = h1_of(c);
+
+    if (svl_conn_flush(c) == SVL_GONE)
+        return;
+    if (h->left > 0)
+        process(c, h->at, h->left, true);
+    else
+        settle(c, h);
+}
+
+static void on_open(struct svl_conn *c)
+{
+    struct h1 *h = h1_of(c);
+
+    h->wire.ops = &ops;
+    svl_conn_deadline(c, service(c)->header_ms);
+}
+
+static void on_data(struct svl_conn *c, const char *data, size_t n)
+{
+    struct h1 *h = h1_of(c);
+
+    if (h->lingering) {
+        h->lingered += (uint32_t)n;
+        if (h->lingered > LINGER_MAX)
+            svl_conn_close(c);
+        return;
+    }
+    if (!h->chunk) {
+        process(c, data, n, false);
+        return;
+    }
+    h->chunk->len += n;
+    process(c, h->at, h->left + n, true);
+}
+
+static void on_eof(struct svl_conn *c)
+{
+    struct h1 *h = h1_of(c);
+    struct svl_exchange *x = h->x;
+
+    /* A message that will never be complete cannot be answered; a complete one is. */
+    if (svl_conn_blocked(c))
+        return;
+    if (!x || h->lingering || x->state == SVL_READING || takes_body(x))
+        svl_conn_close(c);
+}
+
+static void on_drained(struct svl_conn *c)
+{
+    struct h1 *h = h1_of(c);
+    struct svl_exchange *x = h->x;
+
+    if (x && x->state == SVL_SENDING && !x->sent) {
+        if (!send_rest(c, x))
+            return;
+        finish_if_over(h);
+    }
+    go_on(c);
+}
+
+static void on_timer(struct svl_conn *c)
+{
+    struct h1 *h = h1_of(c);
+    struct svl_exchange *x = h->x;
+
+    if (h->kicked) {
+        h->kicked = false;
+        go_on(c);
+    } else if (svl_conn_blocked(c) && h->progress != (uint32_t)c->written) {
+        settle(c, h);
+    } else if (x && x->state == SVL_READING && svl_parser_started(&x->parser)) {
+        refuse(h, 408, "the request did not arrive in time");
+    } else if (x && x->awaits_body) {
+        x->parser.status = 408;
+        x->parser.why = "the body did not arrive in time";
+        body_refused(h);
+    } else {
+        svl_conn_close(c);
+    }
+}
+
+static void on_stop(struct svl_conn *c)
+{
+    struct h1 *h = h1_of(c);
+
+    h->stopping = true;
+    if (svl_conn_blocked(c))
+        return;
+    if (!h->x || (h->x->state == SVL_READING && !svl_parser_started(&h->x->parser)))
+        svl_conn_close(c);
+}
+
+static void on_gone(struct svl_conn *c)
+{
+    struct h1 *h = h1_of(c);
+    struct svl_exchange *x = h->x;
+
+    h->x = NULL;
+    svl_chunk_unref(h->chunk);
+    h->chunk = NULL;
+    if (x)
+        svl_exchange_abandon(x);
+}
+
+const struct svl_protocol svl_h1 = {
+    .name = "http/1.1",
+    .on_open = on_open,
+    .on_data = on_data,
+    .on_eof = on_eof,
+    .on_drained = on_drained,
+    .on_timer = on_timer,
+    .on_stop = on_stop,
+    .on_gone = on_gone,
+};

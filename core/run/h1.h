@@ -1,0 +1,19 @@
+/* HTTP/1.1 on a connection, the server's side (RFC 9112): reads requests, carries them through
+ * the chain one after the other, writes the answers in order, and decides when it ends. */
+#ifndef SVL_RUN_H1_H
+#define SVL_RUN_H1_H
+
+#include "net/conn.h"
+#include "run/exchange.h"
+
+/* What is served: svl_worker::service points at one. */
+struct svl_service {
+    struct svl_chain chain;
+    struct svl_limits limits;
+    unsigned header_ms, body_ms, idle_ms, write_ms, linger_ms;
+    unsigned max_requests; /* per connection; 0 = no limit */
+};
+
+extern const struct svl_protocol svl_h1;
+
+#endif

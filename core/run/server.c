@@ -1,0 +1,457 @@
+/* A server: sockets, workers and the chain they serve, from one config. */
+#include "serval/server.h"
+
+#include "base/check.h"
+#include "net/listener.h"
+#include "run/h1.h"
+#include "serval/error.h"
+#include "serval/log.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define MAX_WORKERS 256
+#define SPARE_FILES 64 /* descriptors that are not for connections */
+
+struct place {
+    struct svl_endpoint endpoint;
+    char text[160];
+};
+
+struct runner {
+    struct svl_worker worker;
+    struct svl_service service;
+    struct svl_link links[SVL_MAX_LINKS];
+    unsigned ready_links; /* links[0, ready_links) had their worker_init */
+    pthread_t thread;
+    bool threaded;
+};
+
+struct svl_server {
+    struct svl_server_config config; /* with the defaults filled in */
+    struct place places[SVL_MAX_LISTEN];
+    unsigned n_places;
+    unsigned n_links;
+    void *configs[SVL_MAX_LINKS]; /* our copies, after setup */
+    const struct svl_module *modules[SVL_MAX_LINKS];
+    unsigned ready_configs;
+    struct runner *runners;
+    unsigned n_runners;
+};
+
+/* The config's handler, as the innermost module --------------------------------------------- */
+
+struct handler_config {
+    svl_handler_fn *handler;
+    void *arg;
+};
+
+static enum svl_verdict handle(const struct svl_link *self, struct svl_ctx *ctx)
+{
+    const struct handler_config *cfg = self->config;
+
+    return cfg->handler ? cfg->handler(ctx, cfg->arg) : SVL_NEXT;
+}
+
+static const struct svl_module handler_module = {
+    .name = "handler",
+    .summary = "the program's own handler",
+    .config_size = sizeof(struct handler_config),
+    .needs_body = true,
+    .on_request = handle,
+};
+
+/* Config ----------------------------------------------------------------------------------- */
+
+static unsigned cpus(void)
+{
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof set, &set) != 0)
+        return 1;
+    return (unsigned)CPU_COUNT(&set);
+}
+
+/* As many as the descriptor limit allows, which is raised as far as it may be. */
+static unsigned connections_by_files(unsigned workers)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return 1000;
+    if (limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+        getrlimit(RLIMIT_NOFILE, &limit);
+    }
+    if (limit.rlim_cur > 1000000)
+        return 1000000;
+    if (limit.rlim_cur < 2 * (SPARE_FILES + 8ul * workers))
+        return (unsigned)limit.rlim_cur / 2 + 1;
+    return (unsigned)limit.rlim_cur - SPARE_FILES - 8 * workers;
+}
+
+#define DEFAULT(field, value) ((field) = (field) ? (field) : (value))
+
+static int complete(struct svl_server_config *c)
+{
+    DEFAULT(c->workers, cpus());
+    DEFAULT(c->backlog, 1024);
+    DEFAULT(c->name, "serval");
+    DEFAULT(c->max_target, 8192);
+    DEFAULT(c->max_head, 16384);
+    DEFAULT(c->max_fields, 100);
+    DEFAULT(c->max_body, 1024 * 1024);
+    DEFAULT(c->header_ms, 10000);
+    DEFAULT(c->body_ms, 10000);
+    DEFAULT(c->idle_ms, 60000);
+    DEFAULT(c->write_ms, 60000);
+    DEFAULT(c->linger_ms, 2000);
+    DEFAULT(c->grace_ms, 10000);
+    DEFAULT(c->max_connections, connections_by_files(c->workers));
+    if (c->workers > MAX_WORKERS || c->max_fields > 250) {
+        svl_log(SVL_ALERT, "server: at most %d workers and 250 header fields", MAX_WORKERS);
+        return SVL_ECONFIG;
+    }
+    if (c->max_connections < c->workers)
+        c->max_connections = c->workers;
+    return 0;
+}
+
+static int add_link(struct svl_server *s, const struct svl_module *module, const void *config)
+{
+    void *copy = svl_calloc(module->config_size + 1);
+    int err;
+
+    if (config)
+        memcpy(copy, config, module->config_size);
+    s->modules[s->n_links] = module;
+    s->configs[s->n_links++] = copy;
+    err = module->setup ? module->setup(copy) : 0;
+    if (!err)
+        s->ready_configs = s->n_links;
+    return err;
+}
+
+static int setup_chain(struct svl_server *s)
+{
+    const struct svl_server_config *c = &s->config;
+    struct handler_config last = {c->handler, c->handler_arg};
+
+    for (const struct svl_use *use = c->chain; use && use->module; use++) {
+        int err;
+
+        if (s->n_links == SVL_MAX_LINKS - 1) {
+            svl_log(SVL_ALERT, "server: at most %d modules in a chain", SVL_MAX_LINKS - 1);
+            return SVL_ECONFIG;
+        }
+        err = add_link(s, use->module, use->config);
+        if (err)
+            return err < 0 ? err : SVL_ECONFIG;
+    }
+    return c->handler || s->n_links == 0 ? add_link(s, &handler_module, &last) : 0;
+}
+
+/* Listening -------------------------------------------------------------------------------- */
+
+static int cannot_listen(const struct place *place, int err)
+{
+    char owner[128];
+
+    if (err == -EADDRINUSE && svl_port_owner(&place->endpoint, owner, sizeof owner))
+        svl_log(SVL_ALERT, "listener: %s is in use by %s", place->text, owner);
+    else if (err == -EACCES)
+        svl_log(SVL_ALERT,
+                "listener: %s: permission denied (ports below 1024 need "
+                "CAP_NET_BIND_SERVICE or root)",
+                place->text);
+    else
+        svl_log(SVL_ALERT, "listener: %s: %s", place->text, svl_strerror(err));
+    return err;
+}
+
+static int add_listener(struct svl_server *s, unsigned worker, int fd, bool own)
+{
+    int err = svl_listener_add(&s->runners[worker].worker, fd, own, &svl_h1);
+
+    if (err && own)
+        close(fd);
+    return err;
+}
+
+/* TCP: a socket per worker, so that the kernel spreads connections. A first one without
+ * SO_REUSEPORT shows whether the address is free: with it, another program that also sets it
+ * would silently share the port with us. */
+static int listen_tcp(struct svl_server *s, struct place *place)
+{
+    unsigned backlog = s->config.backlog;
+    bool shared = s->n_runners > 1;
+    int fd = svl_endpoint_listen(&place->endpoint, backlog, false);
+
+    if (fd >= 0 && shared) {
+        close(fd);
+        fd = svl_endpoint_listen(&place->endpoint, backlog, true);
+    }
+    for (unsigned i = 0; i < s->n_runners; i++) {
+        int err;
+
+        if (i > 0)
+            fd = svl_endpoint_listen(&place->endpoint, backlog, true);
+        if (fd < 0)
+            return cannot_listen(place, fd);
+        err = add_listener(s, i, fd, true);
+        if (err)
+            return cannot_listen(place, err);
+    }
+    return 0;
+}
+
+/* Unix sockets and inherited ones: one socket, all workers accept from it. Each has a
+ * descriptor of its own, because one can be watched by one loop only once. */
+static int listen_single(struct svl_server *s, struct place *place)
+{
+    int fd = svl_endpoint_listen(&place->endpoint, s->config.backlog, false);
+
+    if (fd < 0)
+        return cannot_listen(place, fd);
+    for (unsigned i = 0; i < s->n_runners; i++) {
+        int own = i + 1 < s->n_runners ? dup(fd) : fd;
+        int err = own < 0 ? -errno : add_listener(s, i, own, true);
+
+        if (err)
+            return cannot_listen(place, err);
+    }
+    return 0;
+}
+
+static int listen_all(struct svl_server *s)
+{
+    for (unsigned i = 0; i < SVL_MAX_LISTEN && s->config.listen[i]; i++) {
+        struct place *place = &s->places[i];
+        const char *why = "";
+        int err = svl_endpoint_parse(&place->endpoint, s->config.listen[i], &why);
+
+        if (err) {
+            svl_log(SVL_ALERT, "listener: %s: %s", s->config.listen[i], why);
+            return err;
+        }
+        svl_endpoint_text(&place->endpoint, place->text, sizeof place->text);
+        if (place->endpoint.family == AF_INET || place->endpoint.family == AF_INET6)
+            err = listen_tcp(s, place);
+        else
+            err = listen_single(s, place);
+        if (err)
+            return err;
+        s->n_places = i + 1;
+        svl_endpoint_text(&place->endpoint, place->text, sizeof place->text);
+    }
+    return 0;
+}
+
+/* Workers ---------------------------------------------------------------------------------- */
+
+static int open_worker(struct svl_server *s, struct runner *r, unsigned index)
+{
+    const struct svl_server_config *c = &s->config;
+    struct svl_worker *w = &r->worker;
+
+    w->server = s;
+    w->index = index;
+    w->cpu = c->pin_workers ? (int)(index % cpus()) : -1;
+    w->max_open = c->max_connections / c->workers;
+    w->grace_ms = c->grace_ms;
+    w->name = svl_str_of(c->name);
+    w->service = &r->service;
+    svl_pool_init(&w->exchanges, sizeof(struct svl_exchange), 16);
+    r->service = (struct svl_service){
+        .chain = {r->links, s->n_links},
+        .limits = {c->max_target, c->max_head, c->max_fields, c->max_body, c->max_head},
+        .header_ms = c->header_ms,
+        .body_ms = c->body_ms,
+        .idle_ms = c->idle_ms,
+        .write_ms = c->write_ms,
+        .linger_ms = c->linger_ms,
+        .max_requests = c->max_requests,
+    };
+    return svl_worker_open(w);
+}
+
+static int init_links(struct svl_server *s, struct runner *r)
+{
+    for (unsigned i = 0; i < s->n_links; i++) {
+        struct svl_link *link = &r->links[i];
+        int err = 0;
+
+        *link = (struct svl_link){.module = s->modules[i], .config = s->configs[i], .index = i};
+        if (link->module->worker_init)
+            err = link->module->worker_init(link, &r->worker);
+        if (err)
+            return err;
+        r->ready_links = i + 1;
+    }
+    return 0;
+}
+
+static int open_workers(struct svl_server *s)
+{
+    s->runners = svl_calloc(s->config.workers * sizeof *s->runners);
+    for (unsigned i = 0; i < s->config.workers; i++) {
+        int err = open_worker(s, &s->runners[i], i);
+
+        if (err) {
+            svl_log(SVL_ALERT, "worker: %s", svl_strerror(err));
+            return err;
+        }
+        s->n_runners = i + 1;
+        err = init_links(s, &s->runners[i]);
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+static void close_runner(struct runner *r)
+{
+    svl_worker_close(&r->worker);
+    while (r->ready_links > 0) {
+        struct svl_link *link = &r->links[--r->ready_links];
+
+        if (link->module->worker_exit)
+            link->module->worker_exit(link, &r->worker);
+    }
+}
+
+static void remove_sockets(struct svl_server *s)
+{
+    for (unsigned i = 0; i < s->n_places; i++)
+        if (s->places[i].endpoint.family == AF_UNIX)
+            unlink(((struct sockaddr_un *)&s->places[i].endpoint.address)->sun_path);
+}
+
+void svl_server_close(struct svl_server *s)
+{
+    if (!s)
+        return;
+    for (unsigned i = 0; i < s->n_runners; i++)
+        close_runner(&s->runners[i]);
+    remove_sockets(s);
+    while (s->ready_configs > 0) {
+        const struct svl_module *module = s->modules[--s->ready_configs];
+
+        if (module->teardown)
+            module->teardown(s->configs[s->ready_configs]);
+    }
+    for (unsigned i = 0; i < s->n_links; i++)
+        free(s->configs[i]);
+    free(s->runners);
+    free(s);
+}
+
+int svl_server_open(struct svl_server **server, const struct svl_server_config *config)
+{
+    struct svl_server *s = svl_calloc(sizeof *s);
+    int err;
+
+    signal(SIGPIPE, SIG_IGN); /* libraries below may write without MSG_NOSIGNAL: sendfile does */
+    s->config = *config;
+    err = complete(&s->config);
+    if (!err)
+        err = setup_chain(s);
+    if (!err)
+        err = open_workers(s);
+    if (!err)
+        err = listen_all(s);
+    if (err) {
+        svl_server_close(s);
+        s = NULL;
+    }
+    *server = s;
+    return err;
+}
+
+const char *svl_server_address(const struct svl_server *s, unsigned index)
+{
+    return index < s->n_places ? s->places[index].text : NULL;
+}
+
+unsigned svl_server_workers(const struct svl_server *s)
+{
+    return s->n_runners;
+}
+
+static void *run_thread(void *arg)
+{
+    svl_worker_run(arg);
+    return NULL;
+}
+
+int svl_server_run(struct svl_server *s)
+{
+    bool forced;
+
+    for (unsigned i = 1; i < s->n_runners; i++) {
+        struct runner *r = &s->runners[i];
+        sigset_t all, before;
+        int err;
+
+        sigfillset(&all); /* signals are for the program's own thread */
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        err = pthread_create(&r->thread, NULL, run_thread, &r->worker);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        r->threaded = err == 0;
+        if (err)
+            svl_log(SVL_WARN, "worker: no thread for it: %s", strerror(err));
+    }
+    svl_worker_run(&s->runners[0].worker);
+    forced = s->runners[0].worker.forced;
+    for (unsigned i = 1; i < s->n_runners; i++) {
+        struct runner *r = &s->runners[i];
+
+        if (r->threaded)
+            pthread_join(r->thread, NULL);
+        forced = forced || r->worker.forced;
+    }
+    return forced ? SVL_EGONE : 0;
+}
+
+void svl_server_stop(struct svl_server *s)
+{
+    for (unsigned i = 0; i < s->n_runners; i++)
+        svl_worker_stop(&s->runners[i].worker);
+}
+
+/* All in one ------------------------------------------------------------------------------- */
+
+static struct svl_server *serving;
+
+static void on_signal(int number)
+{
+    (void)number;
+    svl_server_stop(serving);
+}
+
+int svl_serve(const struct svl_server_config *config)
+{
+    struct sigaction action = {.sa_handler = on_signal}, term, interrupt;
+    int err = svl_server_open(&serving, config);
+
+    if (err)
+        return err == SVL_ECONFIG || err == SVL_EBADADDR ? 2 : 3;
+    sigaction(SIGTERM, &action, &term);
+    sigaction(SIGINT, &action, &interrupt);
+    for (unsigned i = 0; svl_server_address(serving, i); i++)
+        svl_log(SVL_INFO, "listening on %s", svl_server_address(serving, i));
+    svl_server_run(serving);
+    sigaction(SIGTERM, &term, NULL);
+    sigaction(SIGINT, &interrupt, NULL);
+    svl_server_close(serving);
+    return 0;
+}
