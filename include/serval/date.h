@@ -12,7 +12,9 @@
  * others are clamped. */
 void svl_date_print(char *to, int64_t seconds);
 
-/* Any thread: all three forms (IMF-fixdate, RFC 850, asctime). Returns false for anything else. */
+/* Any thread: all three forms (IMF-fixdate, RFC 850, asctime). Returns false for anything else, and
+ * leaves *seconds alone. Two-digit years below 70 are of this century. The day's name must be one,
+ * but need not fit the date. */
 bool svl_date_parse(svl_str text, int64_t *seconds);
 
 #endif

@@ -6,7 +6,8 @@
 
 /* Decodes %XX of `path` into `to` (room for path.n bytes; may be path.p itself), removes empty,
  * "." and ".." segments, never going above the root. Returns the length, or SVL_ESYNTAX when an
- * escape is broken or decodes to NUL. A trailing '/' stays. */
+ * escape is broken, a byte is or decodes to NUL, or the first one is not '/'. A trailing '/' stays,
+ * and "/a/b/.." becomes "/a/". */
 ptrdiff_t svl_path_clean(char *to, svl_str path);
 
 /* Whether svl_path_clean() would change nothing: no escapes, no empty or dot segments. */
