@@ -1,5 +1,5 @@
 /* A server: sockets, workers and the chain they serve, from one config. */
-#include "serval/server.h"
+#include "run/server.h"
 
 #include "base/check.h"
 #include "net/listener.h"
@@ -385,6 +385,11 @@ const char *svl_server_address(const struct svl_server *s, unsigned index)
 unsigned svl_server_workers(const struct svl_server *s)
 {
     return s->n_runners;
+}
+
+struct svl_worker *svl_server_worker(struct svl_server *s, unsigned index)
+{
+    return &s->runners[index].worker;
 }
 
 static void *run_thread(void *arg)
