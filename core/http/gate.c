@@ -58,10 +58,8 @@ static int check_known(struct svl_parser *p, enum svl_header_id id, svl_str valu
         if (again)
             return refuse(p, 400, "there is more than one Transfer-Encoding");
         return check_transfer_encoding(p, value);
-    case SVL_H_EXPECT:
-        return check_expect(p, value);
-    default:
-        return 0;
+    case SVL_H_EXPECT: return check_expect(p, value);
+    default: return 0;
     }
 }
 

@@ -1,13 +1,14 @@
 #include "http/parse.h"
 
 #include "base/check.h"
+#include "http/chars.h"
 
 #include <string.h>
 
 enum { METHOD, HEAD, BODY };
 
-#define MAX_METHOD 32      /* longest method token, bytes */
-#define MAX_BLANK_LINES 4  /* empty lines before a request (RFC 9112 2.2) */
+#define MAX_METHOD 32         /* longest method token, bytes */
+#define MAX_BLANK_LINES 4     /* empty lines before a request (RFC 9112 2.2) */
 #define OVERHEAD_PER_CHUNK 24 /* a chunk line without extensions, generously */
 
 static struct svl_parser *parser_of(llhttp_t *ll)
@@ -166,15 +167,6 @@ void svl_parser_begin(struct svl_parser *p, struct svl_request *req,
     p->why = NULL;
 }
 
-/* RFC 9110 5.6.2 */
-static bool is_token_byte(unsigned char c)
-{
-    static const char others[] = "!#$%&'*+-.^_`|~";
-
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-           (c != 0 && strchr(others, c));
-}
-
 static enum svl_parsed refused(struct svl_parser *p, int status, const char *why)
 {
     refuse(p, status, why);
@@ -194,15 +186,21 @@ static ptrdiff_t blank_lines(const char *data, size_t len)
     return at % 2 && at < len ? -1 : (ptrdiff_t)at;
 }
 
-/* llhttp knows a fixed list of methods; we take any token. One that it does not know is hidden
- * from it behind GET, which frames like every method but CONNECT. */
-static enum svl_parsed read_method(struct svl_parser *p, const char *data, size_t len,
-                                   size_t *used)
+/* llhttp knows a fixed list of methods; we take any token. All but GET are hidden from it behind
+ * GET, which frames like every method but CONNECT. *used is what llhttp is not to see. */
+static enum svl_parsed read_method(struct svl_parser *p, const char *data, size_t len, size_t *used)
 {
     struct svl_request *req = p->req;
     size_t n = 0;
 
-    while (n < len && n <= MAX_METHOD && is_token_byte((unsigned char)data[n]))
+    *used = 0;
+    if (svl_likely(len > 4 && memcmp(data, "GET ", 4) == 0)) {
+        req->method_text = (svl_str){data, 3};
+        req->method = SVL_GET;
+        p->phase = HEAD;
+        return SVL_PARSE_HEAD;
+    }
+    while (n < len && n <= MAX_METHOD && svl_char_is(data[n], SVL_CHAR_TOKEN))
         n++;
     if (n > MAX_METHOD)
         return refused(p, 501, "the method is not known");
@@ -229,17 +227,14 @@ static enum svl_parsed refuse_head(struct svl_parser *p, llhttp_errno_t error)
     if (p->status)
         return SVL_PARSE_REFUSED;
     switch (error) {
-    case HPE_INVALID_VERSION:
-        return refused(p, 505, "this version of HTTP is not supported");
-    case HPE_INVALID_URL:
-        return refused(p, 400, "the request target is not well formed");
+    case HPE_INVALID_VERSION: return refused(p, 505, "this version of HTTP is not supported");
+    case HPE_INVALID_URL: return refused(p, 400, "the request target is not well formed");
     case HPE_INVALID_TRANSFER_ENCODING:
         return refused(p, 400, "Transfer-Encoding must end in chunked");
     case HPE_INVALID_CONTENT_LENGTH:
     case HPE_UNEXPECTED_CONTENT_LENGTH:
         return refused(p, 400, "Content-Length is not well formed, or not alone");
-    default:
-        return refused(p, 400, "the request is not well formed");
+    default: return refused(p, 400, "the request is not well formed");
     }
 }
 

@@ -1,4 +1,5 @@
 /* The request target and Host (RFC 9112 3.2, RFC 9110 7.2). */
+#include "http/chars.h"
 #include "http/parse.h"
 #include "serval/error.h"
 #include "serval/uri.h"
@@ -11,20 +12,16 @@ static int refuse(const char **why, const char *text)
     return 400;
 }
 
-/* reg-name or IPv4 (RFC 3986 3.2.2); in brackets also what IPv6 needs. */
-static bool is_host_byte(unsigned char c)
-{
-    static const char others[] = "-._~%!$&'()*+,;=";
-
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c != 0 && strchr(others, c));
-}
-
 static bool port_valid(svl_str port)
 {
-    unsigned long long value;
+    unsigned value = 0;
 
-    return port.n == 0 || (port.n <= 5 && svl_str_u64(port, &value) && value <= 65535);
+    for (size_t i = 0; i < port.n; i++) {
+        if (port.p[i] < '0' || port.p[i] > '9' || i == 5)
+            return false;
+        value = value * 10 + (unsigned)(port.p[i] - '0');
+    }
+    return value <= 65535;
 }
 
 static bool literal_valid(svl_str inside)
@@ -32,13 +29,9 @@ static bool literal_valid(svl_str inside)
     bool colon = false;
 
     for (size_t i = 0; i < inside.n; i++) {
-        unsigned char c = (unsigned char)inside.p[i];
-
-        if (c == ':')
-            colon = true;
-        else if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') ||
-                   c == '.'))
+        if (!svl_char_is(inside.p[i], SVL_CHAR_LITERAL))
             return false;
+        colon = colon || inside.p[i] == ':';
     }
     return colon;
 }
@@ -55,7 +48,7 @@ bool svl_host_valid(svl_str host)
             return false;
         at++;
     } else {
-        for (at = 0; at < host.n && is_host_byte((unsigned char)host.p[at]); at++)
+        for (at = 0; at < host.n && svl_char_is(host.p[at], SVL_CHAR_HOST); at++)
             continue;
         if (at == 0)
             return false;

@@ -44,13 +44,10 @@ void svl_preamble_make(struct svl_preamble *preamble, svl_str name, int64_t seco
 static int64_t body_length(const struct svl_body *body)
 {
     switch (body->kind) {
-    case SVL_BODY_BYTES:
-        return (int64_t)body->bytes.n;
+    case SVL_BODY_BYTES: return (int64_t)body->bytes.n;
     case SVL_BODY_FILE:
-    case SVL_BODY_SOURCE:
-        return body->length;
-    case SVL_BODY_NONE:
-        break;
+    case SVL_BODY_SOURCE: return body->length;
+    case SVL_BODY_NONE: break;
     }
     return 0;
 }

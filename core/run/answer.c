@@ -2,6 +2,7 @@
 #include "run/exchange.h"
 
 #include "base/check.h"
+#include "http/chars.h"
 #include "serval/error.h"
 #include "serval/log.h"
 #include "serval/uri.h"
@@ -90,15 +91,9 @@ static bool value_ok(svl_str value)
 
 static bool name_ok(svl_str name)
 {
-    static const char others[] = "!#$%&'*+-.^_`|~";
-
-    for (size_t i = 0; i < name.n; i++) {
-        char c = name.p[i];
-
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-              (c && strchr(others, c))))
+    for (size_t i = 0; i < name.n; i++)
+        if (!svl_char_is(name.p[i], SVL_CHAR_TOKEN))
             return false;
-    }
     return name.n > 0 && name.n <= UINT16_MAX;
 }
 
