@@ -34,7 +34,8 @@ struct options {
 };
 
 /* One line on stderr, and the end. */
-static _Noreturn __attribute__((format(printf, 2, 3))) void refuse(int status, const char *format, ...)
+static _Noreturn __attribute__((format(printf, 2, 3))) void refuse(int status, const char *format,
+                                                                   ...)
 {
     va_list args;
 
@@ -98,8 +99,7 @@ static const char *take(void *to, int id, const char *value)
     char *own = o->own[o->n_listen % SVL_MAX_LISTEN];
 
     switch (id) {
-    case 'l':
-        return listen_on(o, value);
+    case 'l': return listen_on(o, value);
     case 'p':
         if (!svl_str_u64(text, &n) || n > 65535)
             return "not a port; give a number from 0 to 65535";
@@ -114,21 +114,11 @@ static const char *take(void *to, int id, const char *value)
         for (o->log = LOG_OFF; o->log > LOG_AUTO && strcmp(value, log_formats[o->log]); o->log--)
             ;
         return strcmp(value, log_formats[o->log]) ? "give pretty, combined, off or auto" : NULL;
-    case LOG_FILE:
-        o->log_file = value;
-        return NULL;
-    case 'q':
-        o->quiet = true;
-        return NULL;
-    case 'h':
-        show_help();
-        exit(0);
-    case MODULES:
-        show_modules();
-        exit(0);
-    case VERSION:
-        puts("serval " SVL_VERSION);
-        exit(0);
+    case LOG_FILE: o->log_file = value; return NULL;
+    case 'q': o->quiet = true; return NULL;
+    case 'h': show_help(); exit(0);
+    case MODULES: show_modules(); exit(0);
+    case VERSION: puts("serval " SVL_VERSION); exit(0);
     default:
         if (o->dir)
             return "one folder is enough";
@@ -223,12 +213,13 @@ static int serve(struct options *o)
 {
     const struct svl_use chain[] = { /* outermost first */
 #if SVL_HAVE_ACCESS_LOG
-        SVL_USE(access_log, .path = o->log_file, .format = (enum svl_access_log_format)o->log),
+                                     SVL_USE(access_log, .path = o->log_file,
+                                             .format = (enum svl_access_log_format)o->log),
 #endif
 #if SVL_HAVE_FS
-        SVL_USE(fs, .root = o->dir),
+                                     SVL_USE(fs, .root = o->dir, .listing = true),
 #endif
-        SVL_USE_END,
+                                     SVL_USE_END,
     };
     bool no_log = SVL_HAVE_ACCESS_LOG && o->log == LOG_OFF;
     struct complaints complaints = {0};
@@ -243,7 +234,8 @@ static int serve(struct options *o)
     if (err)
         return EXIT_START;
 
-    snprintf(title, sizeof title, "serval %s  serving %s  (dotfiles hidden, symlinks stay inside)",
+    snprintf(title, sizeof title,
+             "serval %s  serving %s  (listing on, dotfiles hidden, symlinks stay inside)",
              SVL_VERSION, o->dir);
     about.text = realpath(o->dir, root) ? root : o->dir;
     about.note = complaints.first[0] ? complaints.first : NULL;

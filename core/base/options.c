@@ -131,8 +131,8 @@ static int read_one(const struct svl_option *table, char *const **argv, bool onl
     return wrong ? SVL_ESYNTAX : 0;
 }
 
-int svl_options_read(const struct svl_option *table, char *const *argv, svl_option_fn *take, void *to,
-                     char *why, size_t size)
+int svl_options_read(const struct svl_option *table, char *const *argv, svl_option_fn *take,
+                     void *to, char *why, size_t size)
 {
     bool only_others = false;
 

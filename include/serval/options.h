@@ -19,8 +19,8 @@ typedef const char *svl_option_fn(void *to, int id, const char *value);
 
 /* Reads "--name value", "--name=value", "-n value" and "-nvalue"; what follows "--" is not an
  * option. Returns 0, or SVL_ESYNTAX at the first mistake, with one line about it in `why`. */
-int svl_options_read(const struct svl_option *table, char *const *argv, svl_option_fn *take, void *to,
-                     char *why, size_t size);
+int svl_options_read(const struct svl_option *table, char *const *argv, svl_option_fn *take,
+                     void *to, char *why, size_t size);
 
 /* One line for each option. */
 void svl_options_help(const struct svl_option *table, FILE *file);

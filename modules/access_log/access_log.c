@@ -40,38 +40,38 @@ struct times {
 
 static void field(struct line *l, svl_str value)
 {
-    line_text(l, SVL_STR(" \""));
+    svl_line_text(l, SVL_STR(" \""));
     if (value.n)
-        line_escaped(l, value, MAX_FIELD);
+        svl_line_escaped(l, value, MAX_FIELD);
     else
-        line_char(l, '-');
-    line_char(l, '"');
+        svl_line_char(l, '-');
+    svl_line_char(l, '"');
 }
 
 static void request_line(struct line *l, const struct svl_request *req)
 {
-    line_text(l, SVL_STR(" \""));
+    svl_line_text(l, SVL_STR(" \""));
     if (req->method_text.n && req->target.n) {
-        line_escaped(l, req->method_text, MAX_METHOD);
-        line_char(l, ' ');
-        line_escaped(l, req->target, MAX_TARGET);
-        line_text(l, req->minor ? SVL_STR(" HTTP/1.1") : SVL_STR(" HTTP/1.0"));
+        svl_line_escaped(l, req->method_text, MAX_METHOD);
+        svl_line_char(l, ' ');
+        svl_line_escaped(l, req->target, MAX_TARGET);
+        svl_line_text(l, req->minor ? SVL_STR(" HTTP/1.1") : SVL_STR(" HTTP/1.0"));
     } else {
-        line_char(l, '-');
+        svl_line_char(l, '-');
     }
-    line_char(l, '"');
+    svl_line_char(l, '"');
 }
 
 static void combined(struct line *l, struct svl_ctx *ctx, svl_str peer, svl_str stamp, int status)
 {
-    line_text(l, peer);
-    line_text(l, SVL_STR(" - - "));
-    line_text(l, stamp);
+    svl_line_text(l, peer);
+    svl_line_text(l, SVL_STR(" - - "));
+    svl_line_text(l, stamp);
     request_line(l, &ctx->req);
-    line_char(l, ' ');
-    line_number(l, (uint64_t)status);
-    line_char(l, ' ');
-    line_number(l, ctx->res.sent);
+    svl_line_char(l, ' ');
+    svl_line_number(l, (uint64_t)status);
+    svl_line_char(l, ' ');
+    svl_line_number(l, ctx->res.sent);
     field(l, svl_header(ctx, SVL_H_REFERER));
     field(l, svl_header(ctx, SVL_H_USER_AGENT));
 }
@@ -134,23 +134,23 @@ static void pretty(struct line *l, struct svl_ctx *ctx, svl_str peer, svl_str st
     human_time(time, sizeof time, times);
     snprintf(tail, sizeof tail, " %9s  %9s  ", size, time);
 
-    line_text(l, stamp);
-    line_text(l, SVL_STR("  "));
+    svl_line_text(l, stamp);
+    svl_line_text(l, SVL_STR("  "));
     if (colours)
-        line_text(l, svl_str_of(status_colour(status)));
-    line_number(l, (uint64_t)status);
+        svl_line_text(l, svl_str_of(status_colour(status)));
+    svl_line_number(l, (uint64_t)status);
     if (colours)
-        line_text(l, SVL_STR("\033[0m"));
-    line_text(l, SVL_STR("  "));
+        svl_line_text(l, SVL_STR("\033[0m"));
+    svl_line_text(l, SVL_STR("  "));
     from = l->at;
-    line_escaped(l, req->method_text.n ? req->method_text : SVL_STR("-"), MAX_METHOD);
-    line_pad(l, from, 4);
-    line_text(l, SVL_STR("  "));
+    svl_line_escaped(l, req->method_text.n ? req->method_text : SVL_STR("-"), MAX_METHOD);
+    svl_line_pad(l, from, 4);
+    svl_line_text(l, SVL_STR("  "));
     from = l->at;
-    line_escaped(l, req->target.n ? req->target : SVL_STR("-"), MAX_TARGET);
-    line_pad(l, from, TARGET_COLUMN);
-    line_text(l, svl_str_of(tail));
-    line_text(l, peer);
+    svl_line_escaped(l, req->target.n ? req->target : SVL_STR("-"), MAX_TARGET);
+    svl_line_pad(l, from, TARGET_COLUMN);
+    svl_line_text(l, svl_str_of(tail));
+    svl_line_text(l, peer);
 }
 
 /* Both --------------------------------------------------------------------------------------*/
@@ -175,9 +175,9 @@ static svl_str stamp_of(struct log *log, struct svl_ctx *ctx, bool is_pretty)
     if (now != log->stamp_second) {
         log->stamp_second = now;
         if (is_pretty)
-            line_clock(log->stamp, now);
+            svl_line_clock(log->stamp, now);
         else
-            line_stamp(log->stamp, now);
+            svl_line_stamp(log->stamp, now);
     }
     return (svl_str){log->stamp, is_pretty ? LINE_CLOCK_LEN : LINE_STAMP_LEN};
 }
@@ -196,7 +196,7 @@ static void log_answer(const struct svl_link *self, struct svl_ctx *ctx, const s
     else
         combined(&l, ctx, peer, stamp, status);
     *l.at++ = '\n';
-    ring_put(log->ring, (svl_str){log->line, (size_t)(l.at - log->line)});
+    svl_log_put(log->ring, (svl_str){log->line, (size_t)(l.at - log->line)});
 }
 
 static enum svl_verdict on_request(const struct svl_link *self, struct svl_ctx *ctx)
@@ -229,7 +229,7 @@ static void on_refused(const struct svl_link *self, struct svl_ctx *ctx)
 static int setup(void *config)
 {
     struct svl_access_log_config *cfg = config;
-    int err = writer_open(&cfg->writer, cfg->path);
+    int err = svl_log_writer_open(&cfg->writer, cfg->path);
 
     if (err) {
         svl_log(SVL_ALERT, "access_log: %s: %s", cfg->path ? cfg->path : "stdout",
@@ -237,7 +237,7 @@ static int setup(void *config)
         return err;
     }
     if (cfg->format == SVL_LOG_AUTO)
-        cfg->format = isatty(writer_fd(cfg->writer)) ? SVL_LOG_PRETTY : SVL_LOG_COMBINED;
+        cfg->format = isatty(svl_log_writer_fd(cfg->writer)) ? SVL_LOG_PRETTY : SVL_LOG_COMBINED;
     tzset(); /* localtime_r() need not */
     return 0;
 }
@@ -246,7 +246,7 @@ static void teardown(void *config)
 {
     struct svl_access_log_config *cfg = config;
 
-    writer_close(cfg->writer);
+    svl_log_writer_close(cfg->writer);
     cfg->writer = NULL;
 }
 
@@ -265,12 +265,12 @@ static int worker_init(struct svl_link *self, struct svl_worker *worker)
     (void)worker;
     if (!log)
         return -ENOMEM;
-    log->ring = writer_ring(cfg->writer);
+    log->ring = svl_log_writer_ring(cfg->writer);
     if (!log->ring) {
         free(log);
         return -ENOMEM;
     }
-    log->colours = wants_colours(writer_fd(cfg->writer));
+    log->colours = wants_colours(svl_log_writer_fd(cfg->writer));
     log->stamp_second = -1;
     log->peer_len = 0;
     self->state = log;

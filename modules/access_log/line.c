@@ -2,7 +2,7 @@
 
 #include <time.h>
 
-void line_text(struct line *l, svl_str s)
+void svl_line_text(struct line *l, svl_str s)
 {
     size_t room = (size_t)(l->end - l->at);
 
@@ -13,26 +13,26 @@ void line_text(struct line *l, svl_str s)
     l->at += s.n;
 }
 
-void line_char(struct line *l, char c)
+void svl_line_char(struct line *l, char c)
 {
     if (l->at < l->end)
         *l->at++ = c;
 }
 
-void line_pad(struct line *l, const char *since, size_t width)
+void svl_line_pad(struct line *l, const char *since, size_t width)
 {
     while (l->at < l->end && (size_t)(l->at - since) < width)
         *l->at++ = ' ';
 }
 
-void line_number(struct line *l, uint64_t n)
+void svl_line_number(struct line *l, uint64_t n)
 {
     char digits[20], *p = digits + sizeof digits;
 
     do
         *--p = (char)('0' + n % 10);
     while (n /= 10);
-    line_text(l, (svl_str){p, (size_t)(digits + sizeof digits - p)});
+    svl_line_text(l, (svl_str){p, (size_t)(digits + sizeof digits - p)});
 }
 
 static bool is_plain(unsigned char c)
@@ -40,7 +40,7 @@ static bool is_plain(unsigned char c)
     return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
-void line_escaped(struct line *l, svl_str s, size_t room)
+void svl_line_escaped(struct line *l, svl_str s, size_t room)
 {
     static const char hex[] = "0123456789abcdef";
     const char *p = s.p, *end = s.p + s.n, *limit;
@@ -68,7 +68,7 @@ void line_escaped(struct line *l, svl_str s, size_t room)
         }
     }
     if (p < end)
-        line_text(l, SVL_STR("..."));
+        svl_line_text(l, SVL_STR("..."));
 }
 
 static void two(char *to, int n)
@@ -97,7 +97,7 @@ static void clock_of(char *to, const struct tm *tm)
     two(to + 6, tm->tm_sec);
 }
 
-void line_clock(char *to, int64_t seconds)
+void svl_line_clock(char *to, int64_t seconds)
 {
     struct tm tm = local(seconds);
 
@@ -105,7 +105,7 @@ void line_clock(char *to, int64_t seconds)
 }
 
 /* By hand, because strftime() would ask the locale for the month. */
-void line_stamp(char *to, int64_t seconds)
+void svl_line_stamp(char *to, int64_t seconds)
 {
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
     struct tm tm = local(seconds);

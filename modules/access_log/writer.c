@@ -34,25 +34,25 @@ struct ring {
     _Alignas(CACHE_LINE) _Atomic size_t tail; /* the producer's */
     _Atomic uint64_t dropped;                 /* lines; the producer's */
     struct svl_access_log_writer *writer;
-    struct ring *next; /* set before the ring is published */
+    struct ring *next;                        /* set before the ring is published */
     _Alignas(CACHE_LINE) _Atomic size_t head; /* the writer's */
     uint64_t said;                            /* how many of `dropped` were reported */
     char bytes[RING_SIZE];
 };
 
 struct svl_access_log_writer {
-    _Atomic bool asleep;           /* the thread waits without a time-out */
-    _Atomic bool stopping;         /* write what is there, then end */
-    _Atomic(struct ring *) rings;  /* newest first; grows only */
-    int fd, wake[2];               /* wake: a pipe */
+    _Atomic bool asleep;          /* the thread waits without a time-out */
+    _Atomic bool stopping;        /* write what is there, then end */
+    _Atomic(struct ring *) rings; /* newest first; grows only */
+    int fd, wake[2];              /* wake: a pipe */
     bool close_fd, regular;
-    const char *name;              /* for messages; owner: the config */
+    const char *name; /* for messages; owner: the config */
     pthread_t thread;
     /* The thread's own. */
-    uint64_t give_up_at, say_at;   /* ms; 0 = not set */
-    uint64_t lost;                 /* bytes that could not be written, since the last report */
-    int error;                     /* why, the last of them */
-    bool again;                    /* a ring was half full meanwhile: look again at once */
+    uint64_t give_up_at, say_at; /* ms; 0 = not set */
+    uint64_t lost;               /* bytes that could not be written, since the last report */
+    int error;                   /* why, the last of them */
+    bool again;                  /* a ring was half full meanwhile: look again at once */
 };
 
 /* Producer's side ---------------------------------------------------------------------------*/
@@ -64,7 +64,7 @@ static void wake_up(struct svl_access_log_writer *w)
     (void)n; /* a full pipe wakes up just as well */
 }
 
-void ring_put(struct ring *r, svl_str line)
+void svl_log_put(struct ring *r, svl_str line)
 {
     size_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
     size_t used = tail - atomic_load_explicit(&r->head, memory_order_acquire);
@@ -105,7 +105,8 @@ static uint64_t now_ms(void)
 static bool wait_for_room(struct svl_access_log_writer *w)
 {
     for (;;) {
-        struct pollfd fds[2] = {{.fd = w->fd, .events = POLLOUT}, {.fd = w->wake[0], .events = POLLIN}};
+        struct pollfd fds[2] = {{.fd = w->fd, .events = POLLOUT},
+                                {.fd = w->wake[0], .events = POLLIN}};
         bool stopping = atomic_load(&w->stopping);
         int left = -1;
 
@@ -285,7 +286,7 @@ static int open_target(struct svl_access_log_writer *w, const char *path)
     return 0;
 }
 
-int writer_open(struct svl_access_log_writer **writer, const char *path)
+int svl_log_writer_open(struct svl_access_log_writer **writer, const char *path)
 {
     struct svl_access_log_writer *w = calloc(1, sizeof *w);
     int err;
@@ -317,7 +318,7 @@ fail:
     return err;
 }
 
-void writer_close(struct svl_access_log_writer *w)
+void svl_log_writer_close(struct svl_access_log_writer *w)
 {
     struct ring *next;
 
@@ -337,12 +338,12 @@ void writer_close(struct svl_access_log_writer *w)
     free(w);
 }
 
-int writer_fd(const struct svl_access_log_writer *w)
+int svl_log_writer_fd(const struct svl_access_log_writer *w)
 {
     return w->fd;
 }
 
-struct ring *writer_ring(struct svl_access_log_writer *w)
+struct ring *svl_log_writer_ring(struct svl_access_log_writer *w)
 {
     struct ring *r = aligned_alloc(CACHE_LINE, sizeof *r);
 

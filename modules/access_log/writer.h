@@ -13,19 +13,19 @@ struct ring;
 #define RING_SIZE (256 * 1024) /* a power of two */
 
 /* Opens `path` (NULL or "-" = stdout) and starts the thread. Returns 0, or -errno. */
-int writer_open(struct svl_access_log_writer **writer, const char *path);
+int svl_log_writer_open(struct svl_access_log_writer **writer, const char *path);
 
 /* Writes what is in the rings, ends the thread, frees everything. NULL is fine. If whoever reads
  * the other end of a pipe has stopped reading, it gives up after a second. */
-void writer_close(struct svl_access_log_writer *writer);
+void svl_log_writer_close(struct svl_access_log_writer *writer);
 
 /* The descriptor it writes to. */
-int writer_fd(const struct svl_access_log_writer *writer);
+int svl_log_writer_fd(const struct svl_access_log_writer *writer);
 
-/* Any thread: a new ring, for one producer; freed by writer_close(). NULL without memory. */
-struct ring *writer_ring(struct svl_access_log_writer *writer);
+/* Any thread: a new ring, for one producer; freed by svl_log_writer_close(). NULL without memory. */
+struct ring *svl_log_writer_ring(struct svl_access_log_writer *writer);
 
 /* The ring's producer: takes a whole line, or drops and counts it when there is no room. */
-void ring_put(struct ring *ring, svl_str line);
+void svl_log_put(struct ring *ring, svl_str line);
 
 #endif

@@ -177,7 +177,7 @@ class Serval:
                 s.shutdown(socket.SHUT_WR)
             return read_all(s)
 
-    def signal(self, number):
+    def kill(self, number):
         self.process.send_signal(number)
 
     def wait(self):
@@ -188,7 +188,7 @@ class Serval:
 
     def stop(self, number=signal.SIGTERM):
         """A clean end: exit code 0, and nothing that a sanitizer had to say."""
-        self.signal(number)
+        self.kill(number)
         code = self.wait()
         assert code == 0, "exit code %d after a signal: %s" % (code, self.err)
         assert "Sanitizer" not in self.err and "runtime error" not in self.err, self.err

@@ -8,10 +8,7 @@ BIG = 32 * 1024 * 1024  # more than the socket buffers hold
 
 def slow_download(s, path="/big"):
     """A connection in the middle of a download: the server cannot have sent all of it."""
-    c = socket.socket()
-    c.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
-    c.settimeout(DEADLINE)
-    c.connect(("127.0.0.1", s.port))
+    c = s.connect()
     c.sendall(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path.encode())
     first = c.recv(10)
     equal(first, b"HTTP/1.1 2", "first bytes")
@@ -38,7 +35,7 @@ def a_slow_download_is_finished_before_the_end(folder):
     write(folder + "/big", os.urandom(BIG))
     with Serval(folder) as s:
         c, first = slow_download(s)
-        s.signal(signal.SIGTERM)
+        s.kill(signal.SIGTERM)
         eventually(lambda: "event=draining" in s.out, "draining")
         eventually(lambda: refused(s), "no new connections")
         equal(s.process.poll(), None, "the server left before the download ended")
@@ -60,9 +57,9 @@ def a_second_signal_ends_it_at_once(folder):
     write(folder + "/big", os.urandom(BIG))
     with Serval(folder) as s:
         c, first = slow_download(s)
-        s.signal(signal.SIGTERM)
+        s.kill(signal.SIGTERM)
         eventually(lambda: "event=draining" in s.out, "draining")
-        s.signal(signal.SIGTERM)
+        s.kill(signal.SIGTERM)
         equal(s.wait(), 0)
         assert finish(c, first) < BIG
 
@@ -75,7 +72,7 @@ def idle_connections_are_closed(folder):
         for c in connections[:10]:  # the others never ask
             c.sendall(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n")
             equal(Answers(c).next()[2], b"x")
-        s.signal(signal.SIGTERM)
+        s.kill(signal.SIGTERM)
         for c in connections:
             equal(read_all(c), b"")
             c.close()
@@ -88,7 +85,7 @@ def the_last_answer_says_close(folder):
     write(folder + "/big", os.urandom(BIG))
     with Serval(folder) as s:
         c, first = slow_download(s)
-        s.signal(signal.SIGTERM)
+        s.kill(signal.SIGTERM)
         eventually(lambda: "event=draining" in s.out, "draining")
         equal(finish(c, first), BIG)  # the server closes behind it
         equal(s.wait(), 0)
@@ -105,8 +102,8 @@ def a_signal_right_after_the_ready_line_is_not_lost(folder):
 def sighup_is_ignored(folder):
     write(folder + "/x", "x")
     with Serval(folder) as s:
-        s.signal(signal.SIGHUP)
-        s.signal(signal.SIGHUP)
+        s.kill(signal.SIGHUP)
+        s.kill(signal.SIGHUP)
         equal(s.get("/x")[2], b"x")
 
 

@@ -178,12 +178,15 @@ def messages_that_are_wrong_are_refused_and_the_connection_closes(folder):
     wrong = []
     with Serval(folder) as s:
         for status, message, what in REFUSED:
-            data = s.raw(message)
-            got = data[:12]
-            if got != b"HTTP/1.1 %d" % status:
-                wrong += ["%s: got %r, not %d" % (what, got, status)]
-            elif b"\r\nconnection: close\r\n" not in data.lower():
-                wrong += ["%s: does not say close" % what]
+            with s.connect() as c:
+                c.sendall(message)
+                answer = Answers(c).next() or (0, {}, b"")
+                if answer[0] != status:
+                    wrong += ["%s: status %d, not %d" % (what, answer[0], status)]
+                elif answer[1].get("connection", "").lower() != "close":
+                    wrong += ["%s: does not say close" % what]
+                else:
+                    equal(read_all(c), b"", "bytes behind the refusal")
         equal(s.get("/x")[2], b"body")
     assert not wrong, "\n  ".join([""] + wrong)
 

@@ -27,7 +27,10 @@ static const char *take(void *to, int id, const char *value)
     if (value && !strcmp(value, "bad"))
         return "not good";
     snprintf(seen->text + n, sizeof seen->text - n, "%s%s%s", n ? " " : "",
-             id == 'p' ? "port=" : id == LOG ? "log=" : id == 'q' ? "quiet" : "",
+             id == 'p'   ? "port="
+             : id == LOG ? "log="
+             : id == 'q' ? "quiet"
+                         : "",
              value ? value : "");
     return NULL;
 }
