@@ -52,7 +52,7 @@ static struct use_list *list_of(struct fs_cache *cache, const struct fs_file *f)
 
 static size_t cost(const struct fs_file *f)
 {
-    return sizeof *f + f->key.n + (f->content ? (size_t)f->stamp.size : 0);
+    return sizeof *f + strlen(f->path) + 2 + (f->content ? (size_t)f->stamp.size : 0);
 }
 
 static void unlink_use(struct use_list *list, struct fs_file *f)

@@ -1,9 +1,9 @@
 /* One version of a file: what of it is kept, and how it is made sure that it is one version.
  *
- * A short file is read into memory between two looks at its stamp; when they differ, or a second
- * reading of a file that changed a moment ago gives something else, it is read again. Its ETag is
- * a hash of the content, so even a version that was half written never shares it with another.
- * Of a longer file only the descriptor is kept, and its ETag is made of time and size. */
+ * A short file is read into memory between two looks at its stamp, and again when they differ. If
+ * it changed a moment ago and there may be a writer, two readings must give the same. Its ETag is a
+ * hash of the content, so even a version that was half written never shares it with another. Of a
+ * longer file only the descriptor is kept, and its ETag is made of time and size. */
 #include "internal.h"
 
 #include "serval/date.h"
@@ -11,12 +11,15 @@
 #include <assert.h>
 #include <endian.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #define FILE_MAGIC 0x5f11e5f1u
 #define READ_TRIES 6
+#define SETTLE_MS 50
 
 void svl_fs_stamp(struct fs_stamp *stamp, const struct stat *st)
 {
@@ -50,7 +53,25 @@ bool svl_fs_stamp_settled(const struct fs_stamp *stamp)
     clock_gettime(CLOCK_REALTIME, &now);
     age_ms = ((int64_t)now.tv_sec - stamp->ctime.tv_sec) * 1000 +
              (now.tv_nsec - stamp->ctime.tv_nsec) / 1000000;
-    return age_ms < 0 || age_ms > FS_SETTLE_MS;
+    return age_ms < 0 || age_ms > SETTLE_MS;
+}
+
+/* A read lease is given only if nobody has the file open for writing. Giving it back at once keeps
+ * a writer that comes just then from waiting; the signal it would cause is one that is ignored. */
+int svl_fs_has_writer(int fd)
+{
+#ifdef F_SETLEASE
+    if (fcntl(fd, F_SETSIG, SIGURG) < 0)
+        return -1;
+    if (fcntl(fd, F_SETLEASE, F_RDLCK) == 0) {
+        fcntl(fd, F_SETLEASE, F_UNLCK);
+        return 0;
+    }
+    return errno == EAGAIN ? 1 : -1; /* EACCES: somebody else's file */
+#else
+    (void)fd;
+    return -1;
+#endif
 }
 
 /* Up to n bytes from the start. Returns how many, fewer only at the end of the file. */
@@ -71,85 +92,100 @@ static ssize_t read_start(int fd, char *to, size_t n)
     return (ssize_t)got;
 }
 
-static struct fs_file *file_new(size_t key_n, size_t content_n)
+static struct fs_file *file_new(svl_str path, size_t key_n, size_t content_n)
 {
-    struct fs_file *f = malloc(sizeof *f + key_n + content_n);
+    struct fs_file *f = malloc(sizeof *f + path.n + 2 + content_n);
+    char *text = (char *)(f + 1);
 
-    if (f) {
-        *f = (struct fs_file){.magic = FILE_MAGIC, .refs = 1, .fd = -1};
-        f->key = (svl_str){(char *)(f + 1), key_n};
-        f->content = (char *)(f + 1) + key_n;
-    }
+    if (!f)
+        return NULL;
+    *f = (struct fs_file){.magic = FILE_MAGIC, .refs = 1, .fd = -1};
+    f->content = text;
+    text += content_n;
+    f->key = (svl_str){text, key_n};
+    f->path = text + 1;
+    text[0] = '/';
+    memcpy(text + 1, path.p, path.n);
+    text[1 + path.n] = 0;
     return f;
 }
 
 static const uint64_t content_key[2] = {0, 0}; /* the same after each start */
 
-/* Reads f->content, which has room for f->stamp.size bytes. Returns 1 when that is one version, 0
+static int read_content(struct fs_file *f, int fd)
+{
+    size_t size = (size_t)f->stamp.size;
+    ssize_t got = read_start(fd, (char *)f->content, size);
+
+    if (got < 0)
+        return (int)got;
+    f->version = svl_fs_hash(content_key, f->content, (size_t)got);
+    return (size_t)got == size;
+}
+
+/* Reads f->content, which has room for f->stamp.size bytes. Returns 1 when it is one version, 0
  * when the file changed meanwhile (*now is what it is now), or -errno. */
 static int read_version(struct fs_file *f, int fd, struct fs_stamp *now)
 {
-    char *content = (char *)f->content;
-    size_t size = (size_t)f->stamp.size;
-    ssize_t got = read_start(fd, content, size);
     struct stat st;
-    uint64_t first;
+    int got, writer;
+    uint64_t version;
 
+    f->settled = svl_fs_stamp_settled(&f->stamp);
+    /* Long ago is good enough, but for an empty file, which somebody may be about to fill. */
+    writer = f->settled && f->stamp.size > 0 ? 0 : svl_fs_has_writer(fd);
+    f->whole = writer == 0 || (writer < 0 && f->settled);
+    f->written = writer == 1;
+    got = read_content(f, fd);
     if (got < 0)
-        return (int)got;
+        return got;
     if (fstat(fd, &st))
         return -errno;
     svl_fs_stamp(now, &st);
-    if ((size_t)got != size || !svl_fs_stamp_eq(&f->stamp, now))
+    if (!got || !svl_fs_stamp_eq(&f->stamp, now))
         return 0;
-
-    f->version = svl_fs_hash(content_key, content, size);
-    f->settled = svl_fs_stamp_settled(now);
-    if (f->settled)
+    if (f->whole)
         return 1;
-    /* A write sets the time before it copies: look whether bytes are still arriving. */
-    first = f->version;
-    got = read_start(fd, content, size);
-    if (got < 0)
-        return (int)got;
-    f->version = svl_fs_hash(content_key, content, size);
-    return (size_t)got == size && first == f->version;
+
+    /* A write sets the times before it copies: look whether bytes are still arriving. */
+    version = f->version;
+    got = read_content(f, fd);
+    return got <= 0 ? got : version == f->version;
 }
 
 /* A file with the content of fd in memory. *stamp is what fd looks like, and is kept up to date.
- * Returns 0, -errno, or -EFBIG when it grew over max. */
-static int make_in_memory(struct fs_file **file, int fd, struct fs_stamp *stamp, size_t key_n,
-                          size_t max)
+ * Returns 0, -errno, or -EFBIG when it is, or has become, longer than max. */
+static int make_in_memory(struct fs_file **file, int fd, struct fs_stamp *stamp, svl_str path,
+                          size_t key_n, size_t max)
 {
     for (int i = 0; i < READ_TRIES && stamp->size <= (int64_t)max; i++) {
-        struct fs_file *f = file_new(key_n, (size_t)stamp->size);
-        int64_t size = stamp->size;
-        int whole;
+        struct fs_file *f = file_new(path, key_n, (size_t)stamp->size);
+        int got;
 
         if (!f)
             return -ENOMEM;
         f->stamp = *stamp;
-        whole = read_version(f, fd, stamp);
+        got = read_version(f, fd, stamp);
         /* A file that only ever grows is somebody's log: its beginning is a version too. */
-        if (whole == 0 && i == READ_TRIES - 1 && stamp->size > size) {
-            f->settled = false;
-            f->version = svl_fs_hash(content_key, f->content, (size_t)size);
-            whole = 1;
+        if (got == 0 && i == READ_TRIES - 1 && stamp->size > f->stamp.size) {
+            f->settled = f->whole = false;
+            got = 1;
         }
-        if (whole > 0) {
+        if (got > 0) {
             *file = f;
             return 0;
         }
         svl_fs_file_put(f);
-        if (whole < 0)
-            return whole;
+        if (got < 0)
+            return got;
     }
     return stamp->size > (int64_t)max ? -EFBIG : -EBUSY;
 }
 
-static int make_open(struct fs_file **file, int fd, const struct fs_stamp *stamp, size_t key_n)
+static int make_open(struct fs_file **file, int fd, const struct fs_stamp *stamp, svl_str path,
+                     size_t key_n)
 {
-    struct fs_file *f = file_new(key_n, 0);
+    struct fs_file *f = file_new(path, key_n, 0);
 
     if (!f)
         return -ENOMEM;
@@ -173,23 +209,19 @@ static void print_validators(struct fs_file *f)
     f->last_modified = (svl_str){f->date_text, SVL_DATE_LEN};
 }
 
-int svl_fs_file_make(struct fs_file **file, int fd, const struct stat *st, svl_str key,
-                     svl_str type, size_t content_max)
+int svl_fs_file_make(struct fs_file **file, int fd, const struct fs_stamp *stamp, svl_str path,
+                     size_t key_n, svl_str type, size_t content_max)
 {
-    struct fs_stamp stamp;
-    int err;
+    struct fs_stamp now = *stamp;
+    int err = make_in_memory(file, fd, &now, path, key_n, content_max);
 
-    svl_fs_stamp(&stamp, st);
-    err = make_in_memory(file, fd, &stamp, key.n, content_max);
+    assert(key_n >= 1 && key_n <= path.n + 1);
     if (err == -EFBIG)
-        err = make_open(file, fd, &stamp, key.n);
+        err = make_open(file, fd, &now, path, key_n);
     if (err || (*file)->fd != fd)
         close(fd);
     if (err)
         return err;
-
-    if (key.n)
-        memcpy((char *)(*file)->key.p, key.p, key.n);
     (*file)->type = type;
     print_validators(*file);
     return 0;

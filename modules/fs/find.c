@@ -10,8 +10,11 @@
 #include <limits.h>
 #include <unistd.h>
 
-/* While a file is being changed, its last whole version is given for at most so long. */
-#define HOLD_MS 1000
+/* While somebody has a file open and changes it, its last whole version is given for so long. */
+#define HOLD_US 1000000
+/* fs_file::resolve_us: looking by stat(2) does not notice when a folder of the path has become a
+ * link to the same file outside of the root. After so long, the path is opened anew. */
+#define RESOLVE_US 1000000
 
 /* One request on its way through the file system. */
 struct look {
@@ -41,6 +44,51 @@ static enum svl_verdict fail(const struct look *look, int err)
     if (status == 503)
         svl_header_set_static(look->ctx, SVL_H_RETRY_AFTER, SVL_STR("1"));
     return svl_fail(look->ctx, status, NULL);
+}
+
+/* How long a file of the cache is good --------------------------------------------------------*/
+
+int64_t svl_fs_now_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* `f` was opened, or compared with what was opened, just now. A file that changed a moment ago is
+ * opened and read again for each request. */
+static void plan_checks(const struct svl_fs_config *config, struct fs_file *f)
+{
+    int64_t now = svl_fs_now_us();
+
+    f->check_us = f->resolve_us = f->hold_us = 0;
+    if (!f->settled)
+        return;
+    if (f->content && config->revalidate_us > 0)
+        f->check_us = now + config->revalidate_us;
+    f->resolve_us = now + RESOLVE_US;
+}
+
+/* The name is only compared: whatever it leads to, nothing is read that was not opened below the
+ * root. */
+bool svl_fs_is_current(const struct fs_worker *w, const struct svl_fs_config *config,
+                       struct fs_file *f)
+{
+    int64_t now = svl_fs_now_us();
+    struct fs_stamp stamp;
+    struct stat st;
+
+    if (now < f->check_us)
+        return true;
+    if (now >= f->resolve_us || fstatat(w->root.fd, f->path, &st, 0))
+        return false;
+    svl_fs_stamp(&stamp, &st);
+    if (!svl_fs_stamp_eq(&stamp, &f->stamp))
+        return false;
+    if (f->content && config->revalidate_us > 0)
+        f->check_us = now + config->revalidate_us;
+    return true;
 }
 
 /* From path to descriptor ----------------------------------------------------------------------*/
@@ -163,53 +211,39 @@ static svl_str type_of(const struct svl_fs_config *config, svl_str name)
     return type.p ? type : svl_str_of(config->default_type);
 }
 
-static void plan_next_check(const struct look *look, struct fs_file *f)
-{
-    int64_t ms = look->config->revalidate_ms;
-
-    if (ms < 0)
-        return; /* next_check_ms stays 0 */
-    if (!f->settled && ms > FS_SETTLE_MS)
-        ms = f->stamp.size ? FS_SETTLE_MS : 0; /* an empty one is about to be filled */
-    f->next_check_ms = svl_now_ms(look->ctx->worker) + (uint64_t)ms;
-    if (f->settled)
-        f->hold_until_ms = 0;
-}
-
 static enum svl_verdict answer(const struct look *look, struct fs_file *f)
 {
     return svl_fs_answer(look->ctx, f, look->worker->cache_control);
 }
 
-/* Whether somebody is changing the file, so that the old version is better for a moment than half
- * of the new one. An old version that was itself read in the middle of changes is not worth that,
- * unless the new one is empty. */
-static bool hold_old(const struct look *look, const struct fs_stamp *stamp)
-{
-    uint64_t now = svl_now_ms(look->ctx->worker);
-    struct fs_file *old = look->old;
-
-    if (!old->content || look->config->revalidate_ms < FS_SETTLE_MS || svl_fs_stamp_settled(stamp))
-        return false;
-    if (!old->hold_until_ms)
-        old->hold_until_ms = now + HOLD_MS;
-    if ((!old->settled || now >= old->hold_until_ms) && (stamp->size > 0 || old->stamp.size == 0))
-        return false;
-    old->next_check_ms = now + FS_SETTLE_MS;
-    return true;
-}
-
-/* Whether look->old can be given although it was time to look; `stamp` is what is there now. */
+/* Whether look->old can be given although it was time to look. */
 static bool old_is_good(const struct look *look, const struct fs_stamp *stamp)
 {
     struct fs_file *old = look->old;
 
-    if (!old)
+    if (!old || !old->settled || !svl_fs_stamp_eq(&old->stamp, stamp))
         return false;
-    if (!old->settled || !svl_fs_stamp_eq(&old->stamp, stamp))
-        return hold_old(look, stamp);
-    plan_next_check(look, old);
+    plan_checks(look->config, old);
     return true;
+}
+
+/* Rather than half of a new version, the old one for a moment. */
+static bool hold_old(const struct look *look)
+{
+    struct fs_file *old = look->old;
+    int64_t now = svl_fs_now_us();
+
+    if (!old || !old->whole)
+        return false;
+    if (!old->hold_us)
+        old->hold_us = now + HOLD_US;
+    return now < old->hold_us;
+}
+
+/* Not yet a version that anybody meant. */
+static bool is_about_to_be_filled(const struct fs_file *f)
+{
+    return f->stamp.size == 0 && f->written && !f->settled;
 }
 
 static void forget_old(struct look *look)
@@ -232,15 +266,22 @@ static enum svl_verdict give_file(struct look *look, int fd, const struct stat *
         close(fd);
         return answer(look, look->old);
     }
-    err = svl_fs_file_make(&f, fd, st, look->ctx->req.path, type_of(config, base_name(look)),
-                           config->cache_file_bytes);
-    if (err == -EBUSY && look->old && look->old->content)
+    err = svl_fs_file_make(&f, fd, &stamp, (svl_str){look->path, look->n}, look->ctx->req.path.n,
+                           type_of(config, base_name(look)), config->cache_file_bytes);
+    if ((err == -EBUSY || (!err && f->written)) && hold_old(look)) {
+        if (!err)
+            svl_fs_file_put(f);
         return answer(look, look->old);
+    }
+    if (!err && is_about_to_be_filled(f)) {
+        svl_fs_file_put(f);
+        err = -EBUSY;
+    }
     forget_old(look);
     if (err)
         return fail(look, err);
 
-    plan_next_check(look, f);
+    plan_checks(config, f);
     if (look->worker->cache)
         svl_fs_cache_add(look->worker->cache, f);
     verdict = answer(look, f);

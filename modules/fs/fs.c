@@ -54,8 +54,8 @@ static int setup(void *config)
         cfg->default_type = "application/octet-stream";
     if (!cfg->cache_control)
         cfg->cache_control = "no-cache";
-    if (!cfg->revalidate_ms)
-        cfg->revalidate_ms = 1000;
+    if (!cfg->revalidate_us)
+        cfg->revalidate_us = 100;
     if (!cfg->cache_bytes)
         cfg->cache_bytes = (size_t)16 << 20;
     if (!cfg->cache_file_bytes)
@@ -117,20 +117,6 @@ static enum svl_verdict other_method(const struct svl_fs_config *config, struct 
     return SVL_DONE;
 }
 
-/* Of a file that is read while it is sent, changes are seen at once. */
-static bool is_same(const struct fs_file *f)
-{
-    struct fs_stamp now;
-    struct stat st;
-
-    if (f->content)
-        return true;
-    if (fstat(f->fd, &st))
-        return false;
-    svl_fs_stamp(&now, &st);
-    return svl_fs_stamp_eq(&now, &f->stamp);
-}
-
 static enum svl_verdict on_request(const struct svl_link *self, struct svl_ctx *ctx)
 {
     const struct fs_worker *w = self->state;
@@ -139,7 +125,7 @@ static enum svl_verdict on_request(const struct svl_link *self, struct svl_ctx *
     if (ctx->req.method != SVL_GET && ctx->req.method != SVL_HEAD)
         return other_method(self->config, ctx);
     f = w->cache ? svl_fs_cache_find(w->cache, ctx->req.path) : NULL;
-    if (f && svl_now_ms(ctx->worker) < f->next_check_ms && is_same(f))
+    if (f && svl_fs_is_current(w, self->config, f))
         return svl_fs_answer(ctx, f, w->cache_control);
     return svl_fs_look_up(self, ctx, f);
 }

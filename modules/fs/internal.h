@@ -43,10 +43,11 @@ struct fs_stamp {
 void svl_fs_stamp(struct fs_stamp *stamp, const struct stat *st);
 bool svl_fs_stamp_eq(const struct fs_stamp *a, const struct fs_stamp *b);
 
-/* Changed so long ago that a writer has probably finished, and that the next change cannot get
- * the same time stamp. */
-#define FS_SETTLE_MS 50
+/* Changed so long ago that the next change cannot get the same time stamp. */
 bool svl_fs_stamp_settled(const struct fs_stamp *stamp);
+
+/* Whether somebody has the file open for writing: 1, 0, or -1 when that cannot be known. */
+int svl_fs_has_writer(int fd);
 
 /* A version of a file, with all that answers need: content or an open descriptor, and the texts
  * of its fields. Shared by the cache and the answers that are being sent; the last one frees. */
@@ -55,25 +56,29 @@ struct fs_file {
     struct fs_stamp stamp;
     const char *content; /* stamp.size bytes; NULL: read from fd */
     int fd;              /* -1 when content is there */
-    bool settled;
-    uint64_t version; /* what the ETag is made of, besides the size */
-    svl_str type;     /* owner: the config, or static */
-    svl_str etag;     /* these two: etag_text, date_text */
+    bool settled;        /* as long as the stamp stays, so does the content */
+    bool whole;          /* the content is one version for sure */
+    bool written;        /* no: somebody had the file open for writing */
+    uint64_t version;    /* what the ETag is made of, besides the size */
+    svl_str type;        /* owner: the config, or static */
+    svl_str etag;        /* these two: etag_text, date_text */
     svl_str last_modified;
     char etag_text[40], date_text[29];
 
     /* cache.c's. */
     struct fs_file *chain, *newer, *older;
-    uint64_t hash, next_check_ms, hold_until_ms;
+    uint64_t hash;
+    int64_t check_us, resolve_us, hold_us; /* times of svl_fs_now_us(), see find.c */
     bool cached;
-    svl_str key; /* the request's path; owner: this */
+    svl_str key;      /* the request's path; owner: this */
+    const char *path; /* relative, for the kernel; owner: this */
 };
 
-/* Takes over `fd`, a regular file that fstat() said `st` about, and makes *file with one
- * reference, for a request path `key`. Returns 0 or -errno; the fd is closed then. EBUSY: the
- * file changes faster than it can be read. */
-int svl_fs_file_make(struct fs_file **file, int fd, const struct stat *st, svl_str key,
-                     svl_str type, size_t content_max);
+/* Takes over `fd`, a regular file of that stamp, and makes *file with one reference. `path` is
+ * what was opened, and its first key_n - 1 bytes are the request's path without its slash.
+ * Returns 0 or -errno; the fd is closed then. EBUSY: it changes faster than it can be read. */
+int svl_fs_file_make(struct fs_file **file, int fd, const struct fs_stamp *stamp, svl_str path,
+                     size_t key_n, svl_str type, size_t content_max);
 void svl_fs_file_put(void *file);
 
 /* SipHash-1-3. */
@@ -86,7 +91,7 @@ struct fs_cache;
 struct fs_cache *svl_fs_cache_open(const struct svl_fs_config *config);
 void svl_fs_cache_close(struct fs_cache *cache);
 
-/* The file under `key`, or NULL. It may be out of date, see next_check_ms. */
+/* The file under `key`, or NULL. It may be out of date. */
 struct fs_file *svl_fs_cache_find(struct fs_cache *cache, svl_str key);
 
 /* Both leave the references of others alone. */
@@ -125,6 +130,13 @@ struct fs_worker {
     struct fs_cache *cache; /* NULL: off */
     svl_str cache_control;  /* owner: the config */
 };
+
+/* A finer clock than the loop's, and not only once per round: monotonic. */
+int64_t svl_fs_now_us(void);
+
+/* Whether a file of the cache can be given without opening anything. */
+bool svl_fs_is_current(const struct fs_worker *w, const struct svl_fs_config *config,
+                       struct fs_file *f);
 
 /* Answers from the file system. `old` is what the cache has for this path if that is out of
  * date, or NULL. */

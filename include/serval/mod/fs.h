@@ -35,8 +35,8 @@ struct svl_fs_config {
     bool listing;     /* a page for folders without an index file, else they are 404 */
     bool fallthrough; /* what is not found, and other methods, go on along the chain */
 
-    int revalidate_ms;       /* a cached file is looked at again after so long; 0 = 1000,
-                              * -1 = for each request */
+    int revalidate_us;       /* a cached file is believed so long without a look, microseconds;
+                              * 0 = 100, -1 = each request looks */
     bool no_cache;           /* nothing is kept between requests */
     size_t cache_bytes;      /* contents kept in memory, per worker; 0 = 16 MiB */
     size_t cache_file_bytes; /* files up to so long are kept in memory; 0 = 64 KiB */
