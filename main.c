@@ -211,15 +211,15 @@ static void fill_standard_descriptors(void)
 
 static int serve(struct options *o)
 {
-    const struct svl_use chain[] = { /* outermost first */
+    /* Outermost first: requests pass from top to bottom, answers from bottom to top. */
+    const struct svl_use chain[] = {
 #if SVL_HAVE_ACCESS_LOG
-                                     SVL_USE(access_log, .path = o->log_file,
-                                             .format = (enum svl_access_log_format)o->log),
+        SVL_USE(access_log, .path = o->log_file, .format = (enum svl_access_log_format)o->log),
 #endif
 #if SVL_HAVE_FS
-                                     SVL_USE(fs, .root = o->dir, .listing = true),
+        SVL_USE(fs, .root = o->dir, .listing = true),
 #endif
-                                     SVL_USE_END,
+        SVL_USE_END,
     };
     bool no_log = SVL_HAVE_ACCESS_LOG && o->log == LOG_OFF;
     struct complaints complaints = {0};
