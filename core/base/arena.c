@@ -26,7 +26,7 @@ void svl_arena_init(struct svl_arena *arena, void *first, size_t size, struct sv
                     size_t budget)
 {
     arena->at = first;
-    arena->end = (char *)first + size;
+    arena->end = first ? (char *)first + size : NULL;
     arena->blocks = NULL;
     arena->cleanups = NULL;
     arena->pool = pool;

@@ -71,6 +71,16 @@ static void trim(struct svl_header *h)
         h->value_len--;
 }
 
+/* For a value without bytes llhttp says nothing, or names a place behind the line's end. */
+static const char *empty_value(const struct svl_header *h)
+{
+    const char *at = h->name + h->name_len + 1; /* behind the colon */
+
+    while (*at == ' ' || *at == '\t')
+        at++;
+    return at;
+}
+
 static int check_fields(struct svl_parser *p)
 {
     struct svl_headers *headers = &p->req->headers;
@@ -82,13 +92,14 @@ static int check_fields(struct svl_parser *p)
 
         if (h->name_len == 0)
             return refuse(p, 400, "a header field has no name");
-        if (!h->value)
-            h->value = h->name + h->name_len;
-        else if (h->value[h->value_len] != '\r' || h->value[h->value_len + 1] != '\n')
+        if (h->value_len == 0)
+            h->value = empty_value(h);
+        if (h->value[h->value_len] != '\r' || h->value[h->value_len + 1] != '\n')
             return refuse(p, 400, "a header line does not end in CRLF");
         trim(h);
-        id = svl_header_id(svl_header_name(h));
-        h->id = (uint16_t)id;
+        if (!p->fast)
+            h->id = (uint16_t)svl_header_id(svl_header_name(h));
+        id = (enum svl_header_id)h->id;
         if (id == SVL_H_OTHER)
             continue;
         status = check_known(p, id, svl_header_value(h), headers->first[id] != 0);
@@ -102,15 +113,15 @@ static int check_fields(struct svl_parser *p)
 
 static bool wants_keep_alive(const struct svl_parser *p)
 {
-    if (p->ll.flags & F_CONNECTION_CLOSE)
+    if (p->says_close)
         return false;
-    return p->req->minor == 1 || (p->ll.flags & F_CONNECTION_KEEP_ALIVE);
+    return p->req->minor == 1 || p->says_keep_alive;
 }
 
 int svl_gate_head(struct svl_parser *p, const char *end)
 {
     struct svl_request *req = p->req;
-    int status = check_version(p, end);
+    int status = p->fast ? 0 : check_version(p, end);
 
     if (status)
         return status;
@@ -127,8 +138,7 @@ int svl_gate_head(struct svl_parser *p, const char *end)
         return status;
 
     p->keep_alive = wants_keep_alive(p);
-    req->content_length = p->ll.flags & F_CHUNKED ? -1 : (int64_t)p->ll.content_length;
-    if (p->ll.content_length > INT64_MAX)
+    if (!p->chunked && req->content_length < 0) /* above 2^63 - 1 */
         return refuse(p, 413, "the body is too large");
     return 0;
 }

@@ -47,7 +47,7 @@ static void grow(struct svl_headers *headers, struct svl_arena *arena)
     headers->room = (uint16_t)room;
 }
 
-static int add_field(struct svl_parser *p, const char *name, size_t len)
+int svl_parser_add_field(struct svl_parser *p, const char *name, size_t len)
 {
     struct svl_headers *headers = &p->req->headers;
 
@@ -70,10 +70,10 @@ static int on_field(llhttp_t *ll, const char *at, size_t len)
     if (len > UINT16_MAX)
         return refuse(p, 431, "a header name is too long");
     if (headers->n == 0)
-        return add_field(p, at, len);
+        return svl_parser_add_field(p, at, len);
     last = &headers->at[headers->n - 1];
     if (last->value || last->name + last->name_len != at)
-        return add_field(p, at, len);
+        return svl_parser_add_field(p, at, len);
     if (last->name_len + len > UINT16_MAX)
         return refuse(p, 431, "a header name is too long");
     last->name_len = (uint16_t)(last->name_len + len);
@@ -104,11 +104,13 @@ static int on_head(llhttp_t *ll)
 {
     struct svl_parser *p = parser_of(ll);
 
+    p->says_close = ll->flags & F_CONNECTION_CLOSE;
+    p->says_keep_alive = ll->flags & F_CONNECTION_KEEP_ALIVE;
+    p->chunked = ll->flags & F_CHUNKED;
+    p->req->content_length = p->chunked ? -1 : (int64_t)ll->content_length;
     p->upgrade = ll->upgrade != 0;
     ll->upgrade = 0; /* what follows is a body or the next request until a handler takes over */
-    if (ll->flags & F_CHUNKED || (ll->flags & F_CONTENT_LENGTH && ll->content_length > 0))
-        return HPE_PAUSED;
-    return 0;
+    return p->req->content_length != 0 ? HPE_PAUSED : 0;
 }
 
 static int on_body(llhttp_t *ll, const char *at, size_t len)
@@ -148,7 +150,6 @@ static const llhttp_settings_t settings = {
 void svl_parser_begin(struct svl_parser *p, struct svl_request *req,
                       const struct svl_limits *limits, struct svl_arena *arena)
 {
-    llhttp_init(&p->ll, HTTP_REQUEST, &settings);
     p->req = req;
     p->limits = limits;
     p->arena = arena;
@@ -160,6 +161,10 @@ void svl_parser_begin(struct svl_parser *p, struct svl_request *req,
     p->chunks = 0;
     p->phase = METHOD;
     p->ended = false;
+    p->fast = false;
+    p->says_close = false;
+    p->says_keep_alive = false;
+    p->chunked = false;
     p->keep_alive = false;
     p->expects_continue = false;
     p->upgrade = false;
@@ -186,20 +191,13 @@ static ptrdiff_t blank_lines(const char *data, size_t len)
     return at % 2 && at < len ? -1 : (ptrdiff_t)at;
 }
 
-/* llhttp knows a fixed list of methods; we take any token. All but GET are hidden from it behind
- * GET, which frames like every method but CONNECT. *used is what llhttp is not to see. */
+/* llhttp knows a fixed list of methods; we take any token, and hide it behind GET, which frames
+ * like every method but CONNECT. */
 static enum svl_parsed read_method(struct svl_parser *p, const char *data, size_t len, size_t *used)
 {
     struct svl_request *req = p->req;
     size_t n = 0;
 
-    *used = 0;
-    if (svl_likely(len > 4 && memcmp(data, "GET ", 4) == 0)) {
-        req->method_text = (svl_str){data, 3};
-        req->method = SVL_GET;
-        p->phase = HEAD;
-        return SVL_PARSE_HEAD;
-    }
     while (n < len && n <= MAX_METHOD && svl_char_is(data[n], SVL_CHAR_TOKEN))
         n++;
     if (n > MAX_METHOD)
@@ -213,6 +211,7 @@ static enum svl_parsed read_method(struct svl_parser *p, const char *data, size_
     req->method = svl_method_of(req->method_text);
     if (req->method == SVL_CONNECT || req->method == SVL_TRACE)
         return refused(p, 501, "this method is not supported");
+    llhttp_init(&p->ll, HTTP_REQUEST, &settings);
     if (llhttp_execute(&p->ll, "GET ", 4) != HPE_OK)
         return refused(p, 400, "this does not begin like a request");
     p->phase = HEAD;
@@ -238,18 +237,29 @@ static enum svl_parsed refuse_head(struct svl_parser *p, llhttp_errno_t error)
     }
 }
 
+static enum svl_parsed finish_head(struct svl_parser *p, const char *end)
+{
+    int status = svl_gate_head(p, end);
+
+    if (status)
+        return refused(p, status, p->why);
+    p->phase = BODY;
+    return SVL_PARSE_HEAD;
+}
+
 enum svl_parsed svl_parser_head(struct svl_parser *p, const char *data, size_t len, size_t *used)
 {
     const char *begin = data;
     llhttp_errno_t error;
     size_t done;
-    int status;
 
     *used = 0;
     if (p->phase == METHOD) {
         ptrdiff_t blank = len && *data <= '\n' + 3 ? blank_lines(data, len) : 0;
         enum svl_parsed parsed;
 
+        if (blank == 0 && svl_fast_head(p, data, len, used))
+            return finish_head(p, data + *used);
         if (blank < 0)
             return refused(p, 400, "this does not begin like a request");
         data += blank;
@@ -280,11 +290,7 @@ enum svl_parsed svl_parser_head(struct svl_parser *p, const char *data, size_t l
     *used = (size_t)(data + done - begin);
     if (p->head_len > p->limits->max_head)
         return refused(p, 431, "the header section is too large");
-    status = svl_gate_head(p, data + done);
-    if (status)
-        return refused(p, status, p->why);
-    p->phase = BODY;
-    return SVL_PARSE_HEAD;
+    return finish_head(p, data + done);
 }
 
 enum svl_parsed svl_parser_body(struct svl_parser *p, const char *data, size_t len, size_t *used)

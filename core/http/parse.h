@@ -31,17 +31,20 @@ struct svl_parser {
     svl_body_fn *on_body; /* NULL = the body is dropped */
     void *body_arg;
 
-    size_t head_len;      /* bytes of the head so far */
-    uint64_t body_len;    /* decoded bytes so far */
-    size_t overhead;      /* bytes of chunk lines and trailers so far */
+    size_t head_len;   /* bytes of the head so far */
+    uint64_t body_len; /* decoded bytes so far */
+    size_t overhead;   /* bytes of chunk lines and trailers so far */
     unsigned chunks;
-    uint8_t phase;        /* enum in parse.c */
-    bool ended;           /* the message is complete */
-    bool keep_alive;      /* what the client asked for */
+    uint8_t phase;                    /* enum in parse.c */
+    bool ended;                       /* the message is complete */
+    bool fast;                        /* the head came by the fast lane: llhttp has not seen it */
+    bool says_close, says_keep_alive; /* tokens of Connection */
+    bool chunked;
+    bool keep_alive; /* what the client asked for */
     bool expects_continue;
-    bool upgrade;         /* an Upgrade field that Connection names */
-    int status;           /* why refused: the answer's status */
-    const char *why;      /* static text */
+    bool upgrade;    /* an Upgrade field that Connection names */
+    int status;      /* why refused: the answer's status */
+    const char *why; /* static text */
 };
 
 void svl_parser_begin(struct svl_parser *p, struct svl_request *req,
@@ -62,6 +65,13 @@ static inline bool svl_parser_started(const struct svl_parser *p)
 {
     return p->head_len > 0;
 }
+
+/* fast.c: reads a complete head that has no body and nothing unusual, as llhttp would. False =
+ * it is not one of those: nothing was used, and llhttp decides what it is. */
+bool svl_fast_head(struct svl_parser *p, const char *data, size_t len, size_t *used);
+
+/* parse.c: one more field line. Returns 0, or -1 when refused. */
+int svl_parser_add_field(struct svl_parser *p, const char *name, size_t len);
 
 /* gate.c: whether a complete head may pass. Fills the known-name index, host, path, query,
  * keep_alive and expects_continue. `end` points behind the empty line. Returns 0, or the status

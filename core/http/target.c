@@ -48,8 +48,11 @@ bool svl_host_valid(svl_str host)
             return false;
         at++;
     } else {
-        for (at = 0; at < host.n && svl_char_is(host.p[at], SVL_CHAR_HOST); at++)
-            continue;
+        const char *p = host.p, *end = host.p + host.n;
+
+        while (p < end && svl_char_is(*p, SVL_CHAR_HOST))
+            p++;
+        at = (size_t)(p - host.p);
         if (at == 0)
             return false;
     }

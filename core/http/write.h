@@ -17,8 +17,8 @@ void svl_preamble_make(struct svl_preamble *preamble, svl_str name, int64_t seco
 
 /* What goes on the wire behind the head, and how it ends (RFC 9112 6). */
 struct svl_framing {
-    bool close;     /* Connection: close */
-    bool keep_10;   /* Connection: keep-alive, for an HTTP/1.0 client that asked */
+    bool close;   /* Connection: close */
+    bool keep_10; /* Connection: keep-alive, for an HTTP/1.0 client that asked */
     bool chunked;
     bool no_length; /* no Content-Length: 1xx, 204, 304 without one, or ended by closing */
     bool no_body;   /* HEAD, 1xx, 204, 304: nothing follows the head */

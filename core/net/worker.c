@@ -191,19 +191,20 @@ uint64_t svl_now_ms(const struct svl_worker *w)
     return uv_now(w->loop);
 }
 
-/* The system's clock is asked once per second; it may be set back and forth meanwhile. */
+/* The system's clock is asked when its second ends by the loop's clock: it may have been set
+ * meanwhile, and will be believed one second late at most. */
 int64_t svl_wall_seconds(struct svl_worker *w)
 {
     uint64_t now = uv_now(w->loop);
 
-    if (w->wall_checked_ms == 0 || now - w->wall_checked_ms >= 1000) {
+    if (svl_unlikely(now >= w->second_ends_ms)) {
         struct timespec t;
 
         clock_gettime(CLOCK_REALTIME, &t);
-        w->wall_base_ms = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000 - (int64_t)now;
-        w->wall_checked_ms = now;
+        w->second = t.tv_sec;
+        w->second_ends_ms = now + 1000 - (uint64_t)t.tv_nsec / 1000000;
     }
-    return (w->wall_base_ms + (int64_t)now) / 1000;
+    return w->second;
 }
 
 const struct svl_preamble *svl_worker_preamble(struct svl_worker *w)

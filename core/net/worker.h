@@ -59,8 +59,8 @@ struct svl_worker {
 
     svl_str name; /* for the Server field */
     struct svl_preamble preamble;
-    int64_t wall_base_ms; /* wall clock - loop clock, made anew every second */
-    uint64_t wall_checked_ms;
+    int64_t second;          /* the wall clock's */
+    uint64_t second_ends_ms; /* by the loop's clock */
 
     atomic_int stop; /* 0, 1 = drain, 2 = now; set by any thread, then woken */
     int stopping;    /* what of it was seen */
