@@ -35,9 +35,17 @@ def test(function):
     return function
 
 
-def main():
+def built_in():
+    """The modules that the program was built with."""
+    return [line.split()[0] for line in run("--modules")[1].split("\n") if line]
+
+
+def main(needs=("access_log", "fs")):
     """Runs all tests of the script, or those whose name contains one of the arguments."""
-    failed = 0
+    failed, missing = 0, [name for name in needs if name not in built_in()]
+    if missing:
+        print("skip  all: built without " + ", ".join(missing))
+        sys.exit(0)
     for function in tests:
         name = function.__name__.replace("_", " ")
         if sys.argv[1:] and not any(word in function.__name__ for word in sys.argv[1:]):
