@@ -19,7 +19,7 @@ _Noreturn void svl_assert_failed(const char *condition, const char *file, int li
 #define svl_likely(condition) __builtin_expect(!!(condition), 1)
 #define svl_unlikely(condition) __builtin_expect(!!(condition), 0)
 
-#define svl_container(pointer, type, member) ((type *)((char *)(pointer) - offsetof(type, member)))
+#define svl_container(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 #if defined(__SANITIZE_ADDRESS__)
 #define SVL_ASAN 1

@@ -7,13 +7,13 @@
 #include <stddef.h>
 
 struct svl_pool {
-    size_t size;         /* of one object, bytes */
-    size_t per_slab;     /* objects made at once */
-    void *free;          /* the objects that were put back, last one first */
-    char *fresh;         /* fresh objects of the newest slab: [fresh, fresh_end) */
+    size_t size;     /* of one object, bytes */
+    size_t per_slab; /* objects made at once */
+    void *free;      /* the objects that were put back, last one first */
+    char *fresh;     /* fresh objects of the newest slab: [fresh, fresh_end) */
     char *fresh_end;
     void *slabs;
-    size_t live;         /* objects out of the pool now */
+    size_t live; /* objects out of the pool now */
 };
 
 void svl_pool_init(struct svl_pool *pool, size_t size, size_t per_slab);

@@ -25,14 +25,14 @@ enum svl_verdict {
 /* Everything here is read-only for modules, belongs to the ctx and is valid until on_done. */
 struct svl_request {
     enum svl_method method;
-    uint8_t minor;          /* HTTP/1.<minor>: 0 or 1 */
-    svl_str method_text;    /* "GET", "BREW" */
-    svl_str target;         /* as it came (RFC 9112 3.2) */
-    svl_str raw_path;       /* the path of the target, as it came */
-    svl_str path;           /* decoded, dot segments and empty segments removed; begins with '/',
+    uint8_t minor;       /* HTTP/1.<minor>: 0 or 1 */
+    svl_str method_text; /* "GET", "BREW" */
+    svl_str target;      /* as it came (RFC 9112 3.2) */
+    svl_str raw_path;    /* the path of the target, as it came */
+    svl_str path;        /* decoded, dot segments and empty segments removed; begins with '/',
                              * or is "*" for OPTIONS * ; may hold any byte but NUL */
-    svl_str query;          /* behind the first '?', as it came; p is NULL without one */
-    svl_str host;           /* of an absolute target, else the Host field; may hold a port */
+    svl_str query;       /* behind the first '?', as it came; p is NULL without one */
+    svl_str host;        /* of an absolute target, else the Host field; may hold a port */
     struct svl_headers headers;
     svl_str body;           /* when it was awaited, see svl_await_body() */
     int64_t content_length; /* 0 = no body, -1 = chunked: not known before it ends */
@@ -58,13 +58,13 @@ struct svl_body {
 
 /* Use the calls below instead of writing to the fields, which are here to be read. */
 struct svl_response {
-    int status;             /* 0 until somebody answers */
-    bool close;             /* this is the connection's last answer */
-    svl_str reason;         /* p is NULL = the standard one */
-    svl_str content_type;   /* p is NULL = none is sent */
+    int status;           /* 0 until somebody answers */
+    bool close;           /* this is the connection's last answer */
+    svl_str reason;       /* p is NULL = the standard one */
+    svl_str content_type; /* p is NULL = none is sent */
     struct svl_headers headers;
     struct svl_body body;
-    uint64_t sent;          /* body bytes handed to the connection so far */
+    uint64_t sent; /* body bytes handed to the connection so far */
 };
 
 /* One request and its answer. Lives on one loop thread. */

@@ -2,13 +2,13 @@
 #ifndef SVL_ERROR_H
 #define SVL_ERROR_H
 
-#define SVL_ERROR_MAP(X)                                                        \
-    X(EBADADDR, -30001, "not an address to listen on")                          \
-    X(ECONFIG, -30002, "the configuration is wrong")                            \
-    X(EHEADER, -30003, "not a header name or value")                            \
-    X(ELIMIT, -30004, "over a limit")                                           \
-    X(ESYNTAX, -30005, "not well formed")                                       \
-    X(EGONE, -30006, "nobody waits for it any more")                            \
+#define SVL_ERROR_MAP(X)                                                                           \
+    X(EBADADDR, -30001, "not an address to listen on")                                             \
+    X(ECONFIG, -30002, "the configuration is wrong")                                               \
+    X(EHEADER, -30003, "not a header name or value")                                               \
+    X(ELIMIT, -30004, "over a limit")                                                              \
+    X(ESYNTAX, -30005, "not well formed")                                                          \
+    X(EGONE, -30006, "nobody waits for it any more")                                               \
     X(ESTATE, -30007, "not at this point of a request")
 
 enum svl_error {

@@ -61,8 +61,17 @@ struct svl_use {
     const void *config; /* struct svl_<name>_config, copied at the start */
 };
 
-#define SVL_USE(name, ...) {&svl_##name##_module, &(const struct svl_##name##_config){__VA_ARGS__}}
-#define SVL_USE_END {NULL, NULL}
+#define SVL_USE(name, ...)                                                                         \
+    {                                                                                              \
+        &svl_##name##_module, &(const struct svl_##name##_config)                                  \
+        {                                                                                          \
+            __VA_ARGS__                                                                            \
+        }                                                                                          \
+    }
+#define SVL_USE_END                                                                                \
+    {                                                                                              \
+        NULL, NULL                                                                                 \
+    }
 
 /* Every module that was built in, NULL at the end. */
 extern const struct svl_module *const svl_modules[];

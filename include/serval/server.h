@@ -21,10 +21,10 @@ struct svl_server_config {
     svl_handler_fn *handler;     /* asked behind the chain, with the whole body; may be NULL */
     void *handler_arg;
 
-    unsigned workers;  /* threads with a loop each; 0 = one per CPU this process may use */
-    bool pin_workers;  /* each worker stays on one CPU */
-    unsigned backlog;  /* connections the kernel queues; 0 = 1024 */
-    const char *name;  /* Server field; NULL = "serval", "" = none is sent */
+    unsigned workers; /* threads with a loop each; 0 = one per CPU this process may use */
+    bool pin_workers; /* each worker stays on one CPU */
+    unsigned backlog; /* connections the kernel queues; 0 = 1024 */
+    const char *name; /* Server field; NULL = "serval", "" = none is sent */
 
     /* Limits, and the status when one is passed. */
     size_t max_target;        /* request target, bytes; 0 = 8192; 414 */

@@ -41,7 +41,8 @@ static inline bool svl_str_starts(svl_str s, svl_str prefix)
 
 static inline bool svl_str_ends(svl_str s, svl_str suffix)
 {
-    return s.n >= suffix.n && (suffix.n == 0 || memcmp(s.p + s.n - suffix.n, suffix.p, suffix.n) == 0);
+    return s.n >= suffix.n &&
+           (suffix.n == 0 || memcmp(s.p + s.n - suffix.n, suffix.p, suffix.n) == 0);
 }
 
 /* Place of the first `c`, or s.n. */
