@@ -114,6 +114,7 @@ static bool range_still_wanted(const struct svl_request *req, const struct fs_va
 int svl_fs_decide(const struct svl_request *req, const struct fs_validators *v, int64_t size,
                   struct svl_range *range)
 {
+    struct svl_range asked;
     int n;
 
     if (precondition_failed(req, v))
@@ -124,8 +125,9 @@ int svl_fs_decide(const struct svl_request *req, const struct fs_validators *v, 
         return 200;
 
     /* More than one range: the whole file, which RFC 9110 14.2 allows. */
-    n = svl_range_parse(svl_headers_get(&req->headers, SVL_H_RANGE), size, range, 1);
-    if (n < 0)
-        return 200;
-    return n == 0 ? 416 : 206;
+    n = svl_range_parse(svl_headers_get(&req->headers, SVL_H_RANGE), size, &asked, 1);
+    if (n <= 0)
+        return n == 0 ? 416 : 200;
+    *range = asked;
+    return 206;
 }
