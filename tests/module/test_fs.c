@@ -915,6 +915,8 @@ Test(fs, a_file_replaced_while_it_is_sent_arrives_in_its_old_version)
         loopback_close(l);
         l = NULL;
     }
+    free(old);
+    free(new);
 }
 
 Test(fs, a_file_that_shrinks_while_it_is_sent_ends_the_connection)
