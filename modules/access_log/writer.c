@@ -28,14 +28,23 @@
 
 #define CACHE_LINE 64
 
+/* Before each line in a ring. Lines are padded to its size, so it lies in one piece. */
+struct mark {
+    uint64_t at; /* ns, to bring the lines of all rings into one order */
+    uint64_t len;
+};
+
 /* [head, tail) is waiting to be written; both count bytes since the start and wrap with the type.
  * tail moves by whole lines only, so the writer never sees a part of one. */
 struct ring {
     _Alignas(CACHE_LINE) _Atomic size_t tail; /* the producer's */
     _Atomic uint64_t dropped;                 /* lines; the producer's */
     struct svl_access_log_writer *writer;
-    struct ring *next;                        /* set before the ring is published */
-    _Alignas(CACHE_LINE) _Atomic size_t head; /* the writer's */
+    struct ring *next; /* set before the ring is published */
+
+    _Alignas(CACHE_LINE) _Atomic size_t head; /* the writer's, and so is the rest */
+    size_t read, end;                         /* of this round: lines in [read, end) are left */
+    struct mark first;                        /* the one at `read`; at is UINT64_MAX at the end */
     uint64_t said;                            /* how many of `dropped` were reported */
     char bytes[RING_SIZE];
 };
@@ -53,6 +62,8 @@ struct svl_access_log_writer {
     uint64_t lost;               /* bytes that could not be written, since the last report */
     int error;                   /* why, the last of them */
     bool again;                  /* a ring was half full meanwhile: look again at once */
+    size_t out_len;
+    char out[64 * 1024]; /* lines in order, to be written at once */
 };
 
 /* Producer's side ---------------------------------------------------------------------------*/
@@ -64,30 +75,41 @@ static void wake_up(struct svl_access_log_writer *w)
     (void)n; /* a full pipe wakes up just as well */
 }
 
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
 void svl_log_put(struct ring *r, svl_str line)
 {
+    struct mark mark = {now_ns(), line.n};
+    size_t need = sizeof mark + (line.n + sizeof mark - 1) / sizeof mark * sizeof mark;
     size_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
     size_t used = tail - atomic_load_explicit(&r->head, memory_order_acquire);
-    size_t at = tail % RING_SIZE, first = RING_SIZE - at;
+    size_t at = (tail + sizeof mark) % RING_SIZE, piece = RING_SIZE - at;
 
     assert(used <= RING_SIZE);
-    if (line.n > RING_SIZE - used) {
+    if (need > RING_SIZE - used) {
         uint64_t dropped = atomic_load_explicit(&r->dropped, memory_order_relaxed);
 
         atomic_store_explicit(&r->dropped, dropped + 1, memory_order_relaxed);
         return;
     }
-    if (first > line.n)
-        first = line.n;
-    memcpy(r->bytes + at, line.p, first);
-    memcpy(r->bytes, line.p + first, line.n - first);
+    if (piece > line.n)
+        piece = line.n;
+    memcpy(r->bytes + tail % RING_SIZE, &mark, sizeof mark);
+    memcpy(r->bytes + at, line.p, piece);
+    memcpy(r->bytes, line.p + piece, line.n - piece);
 
     /* The store of tail and the load of asleep must not change places: the thread does the same
      * in the other order (sleep_long), so one of the two sees the other. */
-    atomic_store(&r->tail, tail + line.n);
+    atomic_store(&r->tail, tail + need);
     if (atomic_load(&r->writer->asleep) && atomic_exchange(&r->writer->asleep, false))
         wake_up(r->writer);
-    else if (used <= RING_SIZE / 2 && used + line.n > RING_SIZE / 2)
+    else if (used <= RING_SIZE / 2 && used + need > RING_SIZE / 2)
         wake_up(r->writer);
 }
 
@@ -95,10 +117,7 @@ void svl_log_put(struct ring *r, svl_str line)
 
 static uint64_t now_ms(void)
 {
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+    return now_ns() / 1000000;
 }
 
 /* Whether the descriptor takes something. False when it is time to give up. */
@@ -134,9 +153,12 @@ static bool wait_for_room(struct svl_access_log_writer *w)
     }
 }
 
-/* Writes all of it, or notes what is lost. */
-static void write_out(struct svl_access_log_writer *w, const char *p, size_t n)
+/* Writes what has gathered, or notes what is lost. */
+static void flush(struct svl_access_log_writer *w)
 {
+    const char *p = w->out;
+    size_t n = w->out_len;
+
     while (n) {
         size_t piece = w->regular || n < PIPE_PIECE ? n : PIPE_PIECE;
         ssize_t done;
@@ -156,27 +178,73 @@ static void write_out(struct svl_access_log_writer *w, const char *p, size_t n)
         n -= (size_t)done;
     }
     w->lost += n;
+    w->out_len = 0;
 }
 
-/* One look at every ring. Returns whether there was anything. */
+static void look_at_first(struct ring *r)
+{
+    if (r->read == r->end)
+        r->first.at = UINT64_MAX;
+    else
+        memcpy(&r->first, r->bytes + r->read % RING_SIZE, sizeof r->first);
+}
+
+/* Moves the first line of the ring to the writer's buffer. */
+static void take_first(struct svl_access_log_writer *w, struct ring *r)
+{
+    size_t len = r->first.len, at = (r->read + sizeof r->first) % RING_SIZE, piece = RING_SIZE - at;
+
+    assert(len <= sizeof w->out);
+    if (len > sizeof w->out - w->out_len)
+        flush(w);
+    if (piece > len)
+        piece = len;
+    memcpy(w->out + w->out_len, r->bytes + at, piece);
+    memcpy(w->out + w->out_len + piece, r->bytes, len - piece);
+    w->out_len += len;
+    r->read += sizeof r->first + (len + sizeof r->first - 1) / sizeof r->first * sizeof r->first;
+    look_at_first(r);
+}
+
+/* The ring with the oldest line, or NULL; *until is when the oldest line of the others came. */
+static struct ring *oldest(struct svl_access_log_writer *w, uint64_t *until)
+{
+    struct ring *found = NULL;
+    uint64_t at = UINT64_MAX;
+
+    *until = UINT64_MAX;
+    for (struct ring *r = atomic_load(&w->rings); r; r = r->next) {
+        if (r->first.at < at) {
+            *until = at;
+            at = r->first.at;
+            found = r;
+        } else if (r->first.at < *until) {
+            *until = r->first.at;
+        }
+    }
+    return found;
+}
+
+/* One look at every ring: what is in them now is written. Returns whether there was anything. */
 static bool empty_rings(struct svl_access_log_writer *w)
 {
     bool any = false;
+    struct ring *r;
+    uint64_t until;
 
-    for (struct ring *r = atomic_load(&w->rings); r; r = r->next) {
-        size_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
-        size_t n = atomic_load(&r->tail) - head, at = head % RING_SIZE, first = RING_SIZE - at;
-
-        if (!n)
-            continue;
-        any = true;
-        w->again |= n > RING_SIZE / 2;
-        if (first > n)
-            first = n;
-        write_out(w, r->bytes + at, first);
-        write_out(w, r->bytes, n - first);
-        atomic_store_explicit(&r->head, head + n, memory_order_release);
+    for (r = atomic_load(&w->rings); r; r = r->next) {
+        r->end = atomic_load(&r->tail);
+        any |= r->end != r->read;
+        w->again |= r->end - r->read > RING_SIZE / 2;
+        look_at_first(r);
     }
+    while ((r = oldest(w, &until))) {
+        do
+            take_first(w, r);
+        while (r->first.at < until);
+        atomic_store_explicit(&r->head, r->read, memory_order_release);
+    }
+    flush(w);
     return any;
 }
 
@@ -207,7 +275,7 @@ static void say_losses(struct svl_access_log_writer *w, bool last)
 static bool have_lines(struct svl_access_log_writer *w)
 {
     for (struct ring *r = atomic_load(&w->rings); r; r = r->next)
-        if (atomic_load(&r->tail) != atomic_load_explicit(&r->head, memory_order_relaxed))
+        if (atomic_load(&r->tail) != r->read)
             return true;
     return false;
 }
@@ -353,6 +421,8 @@ struct ring *svl_log_writer_ring(struct svl_access_log_writer *w)
     atomic_init(&r->head, 0);
     atomic_init(&r->dropped, 0);
     r->said = 0;
+    r->read = r->end = 0;
+    r->first = (struct mark){UINT64_MAX, 0};
     r->writer = w;
     r->next = atomic_load(&w->rings);
     while (!atomic_compare_exchange_weak(&w->rings, &r->next, r))

@@ -1,7 +1,7 @@
 /* Carries lines from the loops to a file without ever blocking a loop.
  *
  * Each worker owns a ring (one producer, one consumer, no locks); one thread per writer empties
- * them all. Lines of one worker stay in order; between workers they may be off by one round. */
+ * them all, and brings their lines into the order in which they came. */
 #ifndef SVL_ACCESS_LOG_WRITER_H
 #define SVL_ACCESS_LOG_WRITER_H
 
@@ -25,7 +25,7 @@ int svl_log_writer_fd(const struct svl_access_log_writer *writer);
 /* Any thread: a new ring, for one producer; freed by svl_log_writer_close(). NULL without memory. */
 struct ring *svl_log_writer_ring(struct svl_access_log_writer *writer);
 
-/* The ring's producer: takes a whole line, or drops and counts it when there is no room. */
+/* The ring's producer: takes a whole line of at most 32 KiB, or drops and counts it when there is no room. */
 void svl_log_put(struct ring *ring, svl_str line);
 
 #endif

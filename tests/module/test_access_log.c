@@ -327,6 +327,33 @@ Test(access_log_writer, lines_of_several_threads_stay_whole_and_in_order)
     cr_expect_eq(total + dropped, PRODUCERS * LINES);
 }
 
+Test(access_log_writer, lines_of_all_workers_are_in_the_order_of_time)
+{
+    char file[] = "/tmp/serval-access-log-XXXXXX", line[600];
+    struct svl_access_log_writer *writer;
+    struct ring *rings[PRODUCERS];
+    int next = 0;
+    FILE *in;
+
+    close(mkstemp(file));
+    cr_assert_eq(svl_log_writer_open(&writer, file), 0);
+    for (int i = 0; i < PRODUCERS; i++)
+        rings[i] = svl_log_writer_ring(writer);
+    for (int i = 0; i < 2000; i++) { /* less than the rings hold, in any case */
+        int n = snprintf(line, sizeof line, "%d %*s\n", i, i % 200, "");
+
+        svl_log_put(rings[i * 7 / 3 % PRODUCERS], (svl_str){line, (size_t)n});
+    }
+    svl_log_writer_close(writer);
+
+    in = fopen(file, "r");
+    while (fgets(line, sizeof line, in))
+        cr_assert_eq(atoi(line), next++);
+    fclose(in);
+    unlink(file);
+    cr_expect_eq(next, 2000);
+}
+
 Test(access_log_writer, a_reader_that_stopped_costs_lines_and_nothing_else)
 {
     struct svl_access_log_writer *writer;
