@@ -18,6 +18,8 @@ static int check_version(struct svl_parser *p, const char *end)
     struct svl_request *req = p->req;
     const char *at = req->target.p + req->target.n;
 
+    if (req->target.p != req->method_text.p + req->method_text.n + 1)
+        return refuse(p, 400, "there is more than one blank before the request target");
     if (end - at < 13 || memcmp(at, " HTTP/", 6) != 0 || memcmp(at + 9, "\r\n", 2) != 0)
         return refuse(p, 400, "the request line is not well formed");
     if (at[6] != '1' || at[7] != '.')

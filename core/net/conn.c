@@ -93,8 +93,8 @@ void svl_conn_close(struct svl_conn *c)
     svl_list_remove(&c->link);
     w->n_open--;
     svl_prefetch_forget(c);
-    drop_out(c);
     c->protocol->on_gone(c);
+    drop_out(c);
     c->transport->close(c);
     svl_worker_conn_gone(w);
 }
@@ -320,12 +320,12 @@ static enum svl_flush flush_out(struct svl_conn *c)
     int sent = send_all(c, &bytes, &n, &out->tail);
 
     out->at = out->chunk->len - n;
-    if (sent != 0)
-        drop_out(c);
     if (sent < 0)
         return SVL_GONE;
-    if (sent == 1)
+    if (sent == 1) {
+        drop_out(c);
         return SVL_FLUSHED;
+    }
     watch(c, c->prefetch ? c->wanted & ~SVL_WATCH_WRITE : c->wanted | SVL_WATCH_WRITE);
     return SVL_BLOCKED;
 }
@@ -341,12 +341,12 @@ static enum svl_flush flush_gather(struct svl_conn *c, struct svl_gather *g)
     gather_reset(g);
     if (svl_likely(sent == 1))
         return SVL_FLUSHED;
-    if (sent < 0)
-        return SVL_GONE;
     out = make_out(c, n);
     memcpy(out->chunk->bytes, bytes, n);
     out->chunk->len = n;
     out->tail = tail;
+    if (sent < 0)
+        return SVL_GONE;
     watch(c, c->prefetch ? c->wanted : c->wanted | SVL_WATCH_WRITE);
     return SVL_BLOCKED;
 }

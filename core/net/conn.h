@@ -106,6 +106,12 @@ enum svl_flush {
 };
 enum svl_flush svl_conn_flush(struct svl_conn *c);
 
+/* Bytes of the tail that have not been sent; still right in on_gone. */
+static inline uint64_t svl_conn_unsent(const struct svl_conn *c)
+{
+    return c->out && c->out->tail.kind != SVL_TAIL_NONE ? c->out->tail.left : 0;
+}
+
 /* Lets others have a turn: on_drained follows when the loop comes round. */
 void svl_conn_yield(struct svl_conn *c);
 

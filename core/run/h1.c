@@ -706,8 +706,11 @@ static void on_gone(struct svl_conn *c)
     h->x = NULL;
     svl_chunk_unref(h->chunk);
     h->chunk = NULL;
-    if (x)
-        svl_exchange_abandon(x);
+    if (!x)
+        return;
+    if (x->state == SVL_SENDING && !x->sent)
+        x->pub.res.sent -= svl_conn_unsent(c);
+    svl_exchange_abandon(x);
 }
 
 const struct svl_protocol svl_h1 = {
