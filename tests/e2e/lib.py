@@ -223,15 +223,16 @@ class Serval:
 
 
 def read_all(s):
-    data = b""
+    pieces = []
     while True:
         try:
-            piece = s.recv(65536)
+            piece = s.recv(1 << 20)
         except ConnectionResetError:
-            return data
+            break
         if not piece:
-            return data
-        data += piece
+            break
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 class Answers:
