@@ -39,12 +39,16 @@ static bool obey(struct svl_exchange *x, enum svl_verdict v)
     if (x->at == x->first)
         return false;
     x->at--;
+    if (svl_unlikely(x->deadlines != NULL))
+        svl_deadlines_drop(x, x->at);
     return true;
 }
 
 static void send(struct svl_exchange *x)
 {
     x->state = SVL_SENDING;
+    if (svl_unlikely(x->deadlines != NULL))
+        svl_deadlines_drop(x, 0);
     x->wire->ops->send(x->wire, x);
 }
 
@@ -191,6 +195,8 @@ static void disown(struct svl_exchange *x)
 
     x->wire = NULL;
     x->cancel = NULL;
+    if (x->deadlines)
+        svl_deadlines_drop(x, 0);
     if (x->state == SVL_LOANED && x->awaits_body)
         finish(x);
     else if (cancel)
@@ -251,37 +257,45 @@ void svl_exchange_refuse(struct svl_exchange *x, int status, const char *why)
     send(x);
 }
 
-/* A fresh exchange takes the wire, the request and the slots of links[first, at], and answers
- * for them; x keeps the inner links and stays with the busy module until svl_resume(). The
- * fresh one refers to x's memory, so it holds a reference on x. */
-void svl_exchange_expire(struct svl_exchange *x, unsigned at, int status)
+/* A fresh exchange takes the wire, the request and the slots of the outer links; x keeps the inner
+ * ones. The fresh one refers to x's memory, so it holds a reference on x. */
+struct svl_exchange *svl_exchange_split(struct svl_exchange *x, unsigned at)
 {
+    unsigned n = at < x->at ? at + 1 : at; /* links[first, n) go over */
     struct svl_exchange *y;
 
-    SVL_ASSERT(x->state == SVL_LOANED && x->wire && x->first <= at && at < x->at);
+    SVL_ASSERT(x->state == SVL_LOANED && x->wire && x->first <= at && at <= x->at);
 
     y = svl_exchange_open(x->pub.worker, x->wire, x->chain, x->parser.limits, &x->peer);
     y->pub.req = x->pub.req;
+    y->pub.res.close = x->pub.res.close;
     y->lender = x;
     x->refs++;
     if (x->slots) {
         y->slots = svl_arena_alloc(&y->arena, x->chain->n * sizeof *y->slots);
-        for (unsigned i = x->first; i <= at; i++) {
+        for (unsigned i = x->first; i < n; i++) {
             y->slots[i] = x->slots[i];
             x->slots[i] = NULL;
         }
     }
     y->received = x->received;
     y->parser.keep_alive = x->parser.keep_alive;
+    y->state = SVL_LOANED;
     y->first = x->first;
-    y->entered = (uint8_t)(at + 1);
+    y->entered = (uint8_t)n;
     y->at = (uint8_t)at;
-    x->first = (uint8_t)(at + 1);
+    x->first = (uint8_t)n;
+    svl_deadlines_hand_over(x, y, at);
 
     y->wire->ops->replace(y->wire, x, y);
     disown(x);
+    return y;
+}
 
-    y->state = SVL_LOANED;
+void svl_exchange_expire(struct svl_exchange *x, unsigned at, int status)
+{
+    struct svl_exchange *y = svl_exchange_split(x, at);
+
     svl_fail(&y->pub, status, NULL);
     svl_resume(&y->pub, SVL_DONE);
 }

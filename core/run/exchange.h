@@ -22,6 +22,7 @@ struct svl_chain {
 
 struct svl_exchange;
 struct svl_wire;
+struct svl_deadline;
 
 /* What an exchange answers to: one connection of HTTP/1.1, one stream of HTTP/2. */
 struct svl_wire_ops {
@@ -68,7 +69,8 @@ struct svl_exchange {
     struct svl_exchange *lender;
     svl_cancel_fn *cancel;
     void *cancel_arg;
-    void **slots; /* of the links; NULL until one is used */
+    struct svl_deadline *deadlines; /* expire.c: of links that wait for the ones further in */
+    void **slots;                   /* of the links; NULL until one is used */
     struct svl_address peer;
 
     struct svl_chunk *head_chunk; /* what the request's views point into; NULL = a read going on */
@@ -99,9 +101,17 @@ void svl_exchange_body(struct svl_exchange *x, svl_str body); /* what want_body 
 void svl_exchange_sent(struct svl_exchange *x);               /* write over */
 void svl_exchange_abandon(struct svl_exchange *x);            /* the client has gone */
 
-/* The deadline of links[at] has passed while an inner module holds x: the outer half answers
- * `status`, the inner one stays with the busy module. */
+/* Links [first, at], or [first, at) if links[at] itself holds x, go to a fresh exchange that answers
+ * for them; x stays with the busy module and may be over already. The caller puts the answer into
+ * the fresh one and resumes it. */
+struct svl_exchange *svl_exchange_split(struct svl_exchange *x, unsigned at);
+
+/* The deadline of links[at] has passed while x is with a module: a split that answers `status`. */
 void svl_exchange_expire(struct svl_exchange *x, unsigned at, int status);
+
+/* expire.c: clears the deadlines of links[at] and further in; hands the others over to y. */
+void svl_deadlines_drop(struct svl_exchange *x, unsigned at);
+void svl_deadlines_hand_over(struct svl_exchange *x, struct svl_exchange *y, unsigned at);
 
 /* The message was refused before it became a request: the modules are told by on_refused, then
  * the answer that stands in x is sent. */

@@ -2,6 +2,7 @@
 #ifndef SVL_SERVAL_H
 #define SVL_SERVAL_H
 
+#include "serval/async.h"
 #include "serval/ctx.h"
 #include "serval/date.h"
 #include "serval/error.h"
