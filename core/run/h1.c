@@ -230,7 +230,8 @@ static enum pumped pump(struct svl_conn *c, struct svl_exchange *x)
         if (n == -EAGAIN)
             return svl_conn_flush(c) == SVL_GONE ? CLOSED : WAITING;
         if (n < 0 || (n == 0 && !end_of_source(c, x))) {
-            svl_conn_close(c);
+            if (svl_conn_flush(c) != SVL_GONE) /* the client shall see that it is short */
+                svl_conn_close(c);
             return CLOSED;
         }
         if (n == 0) {
@@ -256,8 +257,10 @@ static bool send_rest(struct svl_conn *c, struct svl_exchange *x)
     if (h1_of(c)->pulling) {
         enum pumped pumped = pump(c, x);
 
+        if (pumped == CLOSED)
+            return false;
         x->sent = pumped == OVER;
-        return pumped != CLOSED;
+        return true;
     }
     flushed = svl_conn_flush(c);
     if (flushed == SVL_GONE)
