@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "http/chars.h"
+#include "run/filter.h"
 #include "serval/error.h"
 #include "serval/log.h"
 #include "serval/uri.h"
@@ -272,6 +273,8 @@ void svl_response_reset(struct svl_ctx *ctx)
 {
     struct svl_response *res = &ctx->res;
 
+    if (svl_filtered(ctx))
+        svl_filters_drop(svl_exchange_of(ctx));
     drop_body(ctx);
     res->status = 0;
     res->close = false;

@@ -7,6 +7,7 @@
 #include "run/exchange.h"
 
 #include "base/check.h"
+#include "run/filter.h"
 
 static enum svl_verdict ask(struct svl_exchange *x)
 {
@@ -49,6 +50,8 @@ static void send(struct svl_exchange *x)
     x->state = SVL_SENDING;
     if (svl_unlikely(x->deadlines != NULL))
         svl_deadlines_drop(x, 0);
+    if (svl_unlikely(x->filtering != NULL))
+        svl_filters_apply(x);
     x->wire->ops->send(x->wire, x);
 }
 
@@ -86,6 +89,8 @@ static void tell_refused(struct svl_exchange *x)
 
 static void finish(struct svl_exchange *x)
 {
+    if (x->filtering)
+        svl_filters_drop(x);
     if (x->refused)
         tell_refused(x);
     while (x->entered > x->first) {

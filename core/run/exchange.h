@@ -21,6 +21,7 @@ struct svl_chain {
 };
 
 struct svl_exchange;
+struct svl_filtering;
 struct svl_wire;
 struct svl_deadline;
 
@@ -69,8 +70,9 @@ struct svl_exchange {
     struct svl_exchange *lender;
     svl_cancel_fn *cancel;
     void *cancel_arg;
-    struct svl_deadline *deadlines; /* expire.c: of links that wait for the ones further in */
-    void **slots;                   /* of the links; NULL until one is used */
+    struct svl_deadline *deadlines;  /* expire.c: of links that wait for the ones further in */
+    void **slots;                    /* of the links; NULL until one is used */
+    struct svl_filtering *filtering; /* the body's filters, filter.c; NULL = none */
     struct svl_address peer;
 
     struct svl_chunk *head_chunk; /* what the request's views point into; NULL = a read going on */

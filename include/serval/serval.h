@@ -6,6 +6,7 @@
 #include "serval/ctx.h"
 #include "serval/date.h"
 #include "serval/error.h"
+#include "serval/filter.h"
 #include "serval/headers.h"
 #include "serval/log.h"
 #include "serval/mime.h"
