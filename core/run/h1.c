@@ -610,7 +610,8 @@ static void go_on(struct svl_conn *c)
 {
     struct h1 *h = h1_of(c);
 
-    if (svl_conn_flush(c) == SVL_GONE)
+    /* A connection that gave others a turn is blocked too: a flush would end that. */
+    if (!svl_conn_blocked(c) && svl_conn_flush(c) == SVL_GONE)
         return;
     if (h->left > 0)
         process(c, h->at, h->left, true);
