@@ -113,12 +113,29 @@ void svl_mem_open(struct svl_mem *mem, struct svl_worker *w, const struct svl_pr
     svl_conn_start(c);
 }
 
+/* Writing goes on as long as it gets anywhere: a connection that gives others a turn is not
+ * blocked by its peer. */
+static void pump_writes(struct svl_mem *mem)
+{
+    uint64_t before;
+
+    while (mem->conn && mem->watching & SVL_WATCH_WRITE) {
+        struct svl_conn *c = mem->conn;
+
+        before = c->written;
+        svl_conn_ready(c, SVL_WATCH_WRITE);
+        if (!mem->conn || c->written == before)
+            return;
+    }
+}
+
 void svl_mem_pump(struct svl_mem *mem)
 {
-    if (mem->conn && mem->watching & SVL_WATCH_WRITE)
-        svl_conn_ready(mem->conn, SVL_WATCH_WRITE);
-    while (mem->conn && mem->watching & SVL_WATCH_READ && (mem->left > 0 || mem->eof))
+    pump_writes(mem);
+    while (mem->conn && mem->watching & SVL_WATCH_READ && (mem->left > 0 || mem->eof)) {
         svl_conn_ready(mem->conn, SVL_WATCH_READ);
+        pump_writes(mem);
+    }
 }
 
 size_t svl_mem_feed(struct svl_mem *mem, const char *bytes, size_t n)
