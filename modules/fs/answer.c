@@ -6,6 +6,9 @@
 #include "serval/range.h"
 #include "serval/uri.h"
 
+#include <errno.h>
+#include <unistd.h>
+
 static bool is_conditional(const struct svl_ctx *ctx)
 {
     const uint8_t *first = ctx->req.headers.first;
@@ -14,12 +17,64 @@ static bool is_conditional(const struct svl_ctx *ctx)
            first[SVL_H_IF_MATCH] | first[SVL_H_IF_UNMODIFIED_SINCE];
 }
 
+/* A file that changed so recently may well change while it is sent. */
+#define RECENT_MS 2000
+
+/* A part of a file that is read and compared piece by piece. sendfile(2) cannot do that: it hands
+ * out the file's own pages, which change even after they were sent. */
+struct checked {
+    struct fs_file *file;
+    int64_t at, end;
+};
+
+/* Whether the bytes read so far are of the version that was announced. Not by the ctime: it
+ * changes when the name goes, too. What only got longer is somebody's log. */
+static bool is_unchanged(const struct fs_file *f)
+{
+    struct stat st;
+
+    if (fstat(f->fd, &st))
+        return false;
+    if (st.st_size != f->stamp.size)
+        return st.st_size > f->stamp.size;
+    return st.st_mtim.tv_sec == f->stamp.mtime.tv_sec &&
+           st.st_mtim.tv_nsec == f->stamp.mtime.tv_nsec;
+}
+
+static ssize_t pull_checked(struct svl_ctx *ctx, void *arg, char *to, size_t room)
+{
+    struct checked *c = arg;
+    ssize_t n;
+
+    (void)ctx;
+    if (room > (size_t)(c->end - c->at))
+        room = (size_t)(c->end - c->at);
+    if (room == 0)
+        return 0;
+    do
+        n = pread(c->file->fd, to, room, c->at);
+    while (n < 0 && errno == EINTR);
+    if (n <= 0 || !is_unchanged(c->file))
+        return -EIO; /* the client sees that the answer is short */
+    c->at += n;
+    return n;
+}
+
 static void set_body(struct svl_ctx *ctx, struct fs_file *f, int64_t offset, int64_t length)
 {
-    if (f->content)
+    struct checked *c;
+
+    if (f->content) {
         svl_body_bytes(ctx, (svl_str){f->content + offset, (size_t)length});
-    else
+        return;
+    }
+    if (svl_fs_stamp_age(&f->stamp) >= RECENT_MS) {
         svl_body_file(ctx, f->fd, offset, length, false);
+        return;
+    }
+    c = svl_alloc(ctx, sizeof *c);
+    *c = (struct checked){f, offset, offset + length};
+    svl_body_source(ctx, pull_checked, c, length);
 }
 
 static void cache_fields(struct svl_ctx *ctx, const struct fs_file *f, svl_str cache_control)

@@ -43,17 +43,22 @@ bool svl_fs_stamp_eq(const struct fs_stamp *a, const struct fs_stamp *b)
            time_eq(a->mtime, b->mtime) && time_eq(a->ctime, b->ctime);
 }
 
-/* By the ctime, which nobody can set. It comes from the real clock of the file system, so that is
- * what it is compared with; where they disagree, the future counts as settled. */
-bool svl_fs_stamp_settled(const struct fs_stamp *stamp)
+/* The ctime comes from the real clock of the file system, so that is what it is compared with;
+ * where they disagree about the order, the change is taken for an old one. */
+int64_t svl_fs_stamp_age(const struct fs_stamp *stamp)
 {
     struct timespec now;
-    int64_t age_ms;
+    int64_t age;
 
     clock_gettime(CLOCK_REALTIME, &now);
-    age_ms = ((int64_t)now.tv_sec - stamp->ctime.tv_sec) * 1000 +
-             (now.tv_nsec - stamp->ctime.tv_nsec) / 1000000;
-    return age_ms < 0 || age_ms > SETTLE_MS;
+    age = ((int64_t)now.tv_sec - stamp->ctime.tv_sec) * 1000 +
+          (now.tv_nsec - stamp->ctime.tv_nsec) / 1000000;
+    return age >= 0 ? age : INT64_MAX;
+}
+
+bool svl_fs_stamp_settled(const struct fs_stamp *stamp)
+{
+    return svl_fs_stamp_age(stamp) > SETTLE_MS;
 }
 
 /* A read lease is given only if nobody has the file open for writing. Giving it back at once keeps
@@ -193,6 +198,7 @@ static int make_open(struct fs_file **file, int fd, const struct fs_stamp *stamp
     f->content = NULL;
     f->fd = fd;
     f->settled = svl_fs_stamp_settled(stamp);
+    f->written = !f->settled && svl_fs_has_writer(fd) == 1;
     f->version = (uint64_t)stamp->mtime.tv_sec * 1000000000u + (uint64_t)stamp->mtime.tv_nsec;
     *file = f;
     return 0;

@@ -12,6 +12,8 @@
 
 /* While somebody has a file open and changes it, its last whole version is given for so long. */
 #define HOLD_US 1000000
+/* An empty file that somebody has open for writing is not given for so long. */
+#define FILL_MS 1000
 /* fs_file::resolve_us: looking by stat(2) does not notice when a folder of the path has become a
  * link to the same file outside of the root. After so long, the path is opened anew. */
 #define RESOLVE_US 1000000
@@ -240,10 +242,18 @@ static bool hold_old(const struct look *look)
     return now < old->hold_us;
 }
 
+/* A file that has changed in place and has not only grown, while its writer is still there.
+ * `old` is kept, to compare with once more. */
+static bool is_being_overwritten(const struct fs_file *f, const struct fs_file *old)
+{
+    return old && f->written && !f->settled && f->stamp.ino == old->stamp.ino &&
+           f->stamp.dev == old->stamp.dev && f->stamp.size <= old->stamp.size;
+}
+
 /* Not yet a version that anybody meant. */
 static bool is_about_to_be_filled(const struct fs_file *f)
 {
-    return f->stamp.size == 0 && f->written && !f->settled;
+    return f->stamp.size == 0 && f->written && svl_fs_stamp_age(&f->stamp) < FILL_MS;
 }
 
 static void forget_old(struct look *look)
@@ -272,6 +282,10 @@ static enum svl_verdict give_file(struct look *look, int fd, const struct stat *
         if (!err)
             svl_fs_file_put(f);
         return answer(look, look->old);
+    }
+    if (!err && is_being_overwritten(f, look->old)) {
+        svl_fs_file_put(f);
+        return fail(look, -EBUSY);
     }
     if (!err && is_about_to_be_filled(f)) {
         svl_fs_file_put(f);

@@ -43,6 +43,9 @@ struct fs_stamp {
 void svl_fs_stamp(struct fs_stamp *stamp, const struct stat *st);
 bool svl_fs_stamp_eq(const struct fs_stamp *a, const struct fs_stamp *b);
 
+/* Milliseconds since the last change, by the ctime, which nobody can set. */
+int64_t svl_fs_stamp_age(const struct fs_stamp *stamp);
+
 /* Changed so long ago that the next change cannot get the same time stamp. */
 bool svl_fs_stamp_settled(const struct fs_stamp *stamp);
 
@@ -58,7 +61,7 @@ struct fs_file {
     int fd;              /* -1 when content is there */
     bool settled;        /* as long as the stamp stays, so does the content */
     bool whole;          /* the content is one version for sure */
-    bool written;        /* no: somebody had the file open for writing */
+    bool written;        /* somebody had it open for writing, and it had just changed */
     uint64_t version;    /* what the ETag is made of, besides the size */
     svl_str type;        /* owner: the config, or static */
     svl_str etag;        /* these two: etag_text, date_text */
