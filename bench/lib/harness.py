@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import pwd
+import re
 import resource
 import shutil
 import signal
@@ -17,6 +18,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 BENCH = pathlib.Path(__file__).resolve().parent.parent
@@ -105,17 +107,85 @@ def configured(peer, place):
     return str(path)
 
 
+def peer(name):
+    """A peer that is built here, from bench/peers/, once per run."""
+    if name not in peer.built:
+        peer.built[name] = None
+        out = ROOT / "build" / "bench" / "peers" / name
+        out.parent.mkdir(parents=True, exist_ok=True)
+        where, argv = BUILDS[name](name, out)
+        done = subprocess.run([str(word) for word in argv], cwd=where, capture_output=True, text=True)
+        if done.returncode:
+            warn(f"  {name} cannot be built: {' '.join(done.stderr.split()[-25:])}")
+        else:
+            peer.built[name] = str(out)
+    if not peer.built[name]:
+        raise Missing(f"{name}: cannot be built")
+    return peer.built[name]
+
+
+peer.built = {}
+
+
+def build_go(name, out):
+    return BENCH / "peers" / "go", [tool("go"), "build", "-o", out, f"./{name}"]
+
+
+def build_rust(name, out):
+    target = ROOT / "build" / "bench" / "cargo"
+    return BENCH / "peers" / name, ["sh", "-c", f"'{tool('cargo')}' build -q --release --locked "
+                                    f"--target-dir '{target}' && cp '{target}/release/{name}' '{out}'"]
+
+
+def build_c(name, out):
+    """With the flags of the library that pkg-config knows by `package`."""
+    package = {"evhttp": "libevent"}.get(name, name)
+    flags = subprocess.run([tool("pkg-config"), "--cflags", "--libs", package], text=True,
+                           capture_output=True)
+    if flags.returncode:
+        raise Missing(f"{name}: not installed ({package})")
+    return BENCH / "peers" / name, [os.environ.get("CC", "cc"), "-O2", "-o", out, "server.c",
+                                    *flags.stdout.split()]
+
+
+BUILDS = {"fasthttp": build_go, "nethttp": build_go, "hyper": build_rust,
+          "libmicrohttpd": build_c, "evhttp": build_c}
+
+
+# How each server is started. place["mode"] is what it is there for: "" (hello, or a folder),
+# "files", "compress", "echo" or "routes".
+
+
+def at(place):
+    return ["--listen", f"127.0.0.1:{place['port']}"]
+
+
 def floor(place):
-    return [program("floor"), "--listen", f"127.0.0.1:{place['port']}"]
+    return [program("floor"), *at(place)]
 
 
 def hello(place):
-    return [program("hello"), "--listen", f"127.0.0.1:{place['port']}", "--workers", "1"]
+    return [program("hello"), *at(place), "--workers", "1"]
+
+
+def echo(place):
+    return [program("echo"), *at(place), "--workers", "1"]
+
+
+def routes(place):
+    return [program("routes"), *at(place), "--workers", "1",
+            "--routes", str(BENCH / "lib" / "routes.txt")]
 
 
 def serval(place):
-    return [program("serval"), "-q", "--log", "off", "--workers", "1",
-            "--listen", f"127.0.0.1:{place['port']}", str(place["root"])]
+    compress = ["--compress"] if place["mode"] == "compress" and takes_compress() else []
+    return [program("serval"), "-q", "--log", "off", "--workers", "1", *compress, *at(place),
+            str(place["root"])]
+
+
+def takes_compress():
+    done = subprocess.run([program("serval"), "--help"], capture_output=True, text=True)
+    return "--compress" in done.stdout
 
 
 def nginx(place):
@@ -130,28 +200,76 @@ def lighttpd(place):
     return [tool("lighttpd"), "-D", "-f", configured("lighttpd", place)]
 
 
-SERVERS = {f.__name__: f for f in (floor, hello, serval, nginx, h2o, lighttpd)}
-VERSION_FLAGS = {"nginx": "-v", "h2o": "-v", "lighttpd": "-v"}
+def caddy(place):
+    return [tool("caddy"), "run", "--adapter", "caddyfile", "--config", configured("caddy", place)]
+
+
+def of_mode(place, modes):
+    return [word for word in modes.get(place["mode"], [])]
+
+
+def fasthttp(place):
+    root = ["--root", str(place["root"])]
+    return [peer("fasthttp"), *at(place),
+            *of_mode(place, {"files": root, "compress": [*root, "--compress"]})]
+
+
+def nethttp(place):
+    return [peer("nethttp"), *at(place),
+            *of_mode(place, {"files": ["--root", str(place["root"])],
+                             "routes": ["--routes", str(BENCH / "lib" / "routes.txt")]})]
+
+
+def hyper(place):
+    return [peer("hyper"), *at(place)]
+
+
+def libmicrohttpd(place):
+    return [peer("libmicrohttpd"), *at(place)]
+
+
+def evhttp(place):
+    return [peer("evhttp"), *at(place)]
+
+
+SERVERS = {f.__name__: f for f in (floor, hello, echo, routes, serval, nginx, h2o, lighttpd, caddy,
+                                   fasthttp, nethttp, hyper, libmicrohttpd, evhttp)}
+OURS = ("floor", "hello", "echo", "routes", "serval")
+
+# Where a server tells its version, and what of that is it.
+VERSIONS = {
+    "nginx": (["nginx", "-v"], r"nginx/[\d.]+"),
+    "h2o": (["h2o", "-v"], r"[\d.]+\S*"),
+    "lighttpd": (["lighttpd", "-v"], r"lighttpd/[\d.]+"),
+    "caddy": (["caddy", "version"], r"v?[\d.]+"),
+    "fasthttp": (["cat", BENCH / "peers/go/go.mod"], r"fasthttp v([\d.]+)"),
+    "nethttp": (["go", "version"], r"go[\d.]+"),
+    "hyper": (["cat", BENCH / "peers/hyper/Cargo.lock"], r'name = "hyper"\nversion = "([\d.]+)'),
+    "libmicrohttpd": (["pkg-config", "--modversion", "libmicrohttpd"], r".+"),
+    "evhttp": (["pkg-config", "--modversion", "libevent"], r".+"),
+}
 
 
 def version_of(name):
-    if name in VERSION_FLAGS:
-        try:
-            out = subprocess.run([tool(name), VERSION_FLAGS[name]], capture_output=True, text=True,
-                                 timeout=10)
-            return (out.stdout + out.stderr).splitlines()[0].split(" (")[0].replace("version: ", "")
-        except (Missing, IndexError):
-            return None
-    commit = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"],
-                            capture_output=True, text=True)
-    return commit.stdout.strip() or "unknown"
+    if name in OURS:
+        commit = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"],
+                                capture_output=True, text=True)
+        return commit.stdout.strip() or "unknown"
+    argv, pattern = VERSIONS[name]
+    try:
+        out = subprocess.run([tool(argv[0]), *argv[1:]], capture_output=True, text=True, timeout=10)
+        found = re.search(pattern, out.stdout + out.stderr)
+        return found[found.lastindex or 0].split("/")[-1] if found else "unknown"
+    except Missing:
+        return "unknown"
 
 
 class Server:
     """with Server("nginx", folder) as s: ... s.port, s.cpu_ns(), s.memory()"""
 
-    def __init__(self, name, root, prefix=(), env=None, binary=None):
+    def __init__(self, name, root, mode="", prefix=(), env=None, binary=None):
         self.name = name
+        self.mode = mode  # what it is there for, see SERVERS
         self.root = root
         self.prefix = list(prefix)  # a program that runs the server, such as strace
         self.env = env
@@ -176,6 +294,7 @@ class Server:
     def start(self):
         place = {
             "port": self.port,
+            "mode": self.mode,
             "root": self.root,
             "temp": self.temp,
             "user": pwd.getpwuid(os.getuid()).pw_name,
@@ -188,9 +307,14 @@ class Server:
         self.output = open(os.path.join(self.temp, "output"), "w+b")
         self.process = subprocess.Popen(
             self.prefix + argv, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self.output,
-            stderr=self.output, env={**os.environ, **(self.env or {})},
+            stderr=self.output, env={**os.environ, **self.env_of_peers(), **(self.env or {})},
             preexec_fn=on_core(SERVER_CORE), start_new_session=True)
         self.await_ready()
+
+    def env_of_peers(self):
+        """One thread for those in Go; nothing of theirs outside the temporary folder."""
+        return {"GOMAXPROCS": "1", "HOME": self.temp, "XDG_DATA_HOME": self.temp,
+                "XDG_CONFIG_HOME": self.temp}
 
     def shown(self, argv):
         """A command as it is kept: without this run's port and folders."""
@@ -300,6 +424,49 @@ def load(server, **options):
     return result, command
 
 
+class SlowReaders:
+    """with SlowReaders(server, 200, "/10m"): so many clients have asked for it and take a few
+    kilobytes a second each."""
+
+    def __init__(self, server, count, path):
+        self.server, self.count, self.path = server, count, path
+        self.over = threading.Event()
+
+    def __enter__(self):
+        self.sockets = []
+        request = f"GET {self.path} HTTP/1.1\r\nHost: 127.0.0.1:{self.server.port}\r\n\r\n"
+        for _ in range(self.count):
+            s = socket.socket()
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+            s.connect(("127.0.0.1", self.server.port))
+            s.sendall(request.encode())
+            s.setblocking(False)
+            self.sockets.append(s)
+        self.thread = threading.Thread(target=self.sip, daemon=True)
+        self.thread.start()
+        return self
+
+    def sip(self):
+        os.sched_setaffinity(0, {LOAD_CORE})  # of this thread
+        while not self.over.wait(0.1):
+            for s in self.sockets:
+                try:
+                    s.recv(2048)
+                except BlockingIOError:
+                    pass
+                except OSError:
+                    self.over.set()
+
+    def __exit__(self, *_):
+        lost = self.over.is_set()
+        self.over.set()
+        self.thread.join()
+        for s in self.sockets:
+            s.close()
+        if lost:
+            raise Broken(f"{self.server.name}: lost a slow reader")
+
+
 class Holding:
     """with Holding(server, idle=10000) as h: the connections are open, one request was answered
     on each. h.result is there after the block."""
@@ -336,6 +503,7 @@ def timed(server, **options):
     return {
         "cpu_us": cpu / 1000 / result["requests"],
         "user_us": cpu / 1000 / result["requests"] * user / max(1, user + kernel),
+        "rss": server.memory()["rss"],
         "load": result,
         "load_command": command,
         "server_command": server.command,
