@@ -80,7 +80,10 @@ static void drain(struct svl_worker *w)
 static void on_wake(uv_async_t *wake)
 {
     struct svl_worker *w = wake->data;
-    int stop = atomic_load(&w->stop);
+    int stop;
+
+    svl_mail_run(w);
+    stop = atomic_load(&w->stop);
 
     if (stop >= 1 && w->stopping == 0) {
         w->stopping = 1;
@@ -156,6 +159,11 @@ void svl_worker_stop(struct svl_worker *w)
     uv_async_send(&h->wake);
 }
 
+void svl_worker_wake(struct svl_worker *w)
+{
+    uv_async_send(&((struct handles *)w->handles)->wake);
+}
+
 static void close_handle(uv_handle_t *handle, void *arg)
 {
     (void)arg;
@@ -170,6 +178,8 @@ void svl_worker_close(struct svl_worker *w)
     svl_listeners_close(w);
     close_all(w);
     uv_run(w->loop, UV_RUN_NOWAIT);
+    while (svl_mail_run(w))
+        ;
     uv_walk(w->loop, close_handle, NULL);
     uv_run(w->loop, UV_RUN_DEFAULT); /* ends when every close callback and job is through */
     SVL_ASSERT(uv_loop_close(w->loop) == 0);
@@ -182,6 +192,7 @@ void svl_worker_close(struct svl_worker *w)
     svl_pool_finish(&w->exchanges);
     svl_pool_finish(&w->blocks);
     svl_chunk_store_finish(&w->chunks);
+    svl_handles_finish(&w->handles_of_ctx);
     free(w->handles);
     w->loop = NULL;
 }

@@ -4,10 +4,12 @@
 #define SVL_NET_WORKER_H
 
 #include "base/chunk.h"
+#include "base/handles.h"
 #include "base/list.h"
 #include "base/pool.h"
 #include "http/write.h"
 #include "net/deadline.h"
+#include "net/mail.h"
 #include "serval/ctx.h"
 
 #include <stdatomic.h>
@@ -15,6 +17,7 @@
 struct svl_conn;
 struct svl_server;
 struct svl_listener;
+struct svl_offload;
 
 /* Answers of one round of reading gather here and leave in one write. */
 #define SVL_GATHER_SIZE 65536
@@ -57,6 +60,10 @@ struct svl_worker {
     bool pinned;               /* somebody keeps what was read in this round */
     struct svl_gather gather;
 
+    struct svl_mailbox mailbox;
+    struct svl_offload *offload;       /* the server's; NULL = there is none */
+    struct svl_handles handles_of_ctx; /* run/: what svl_ref points at */
+
     svl_str name; /* for the Server field */
     struct svl_preamble preamble;
     int64_t second;          /* the wall clock's */
@@ -81,6 +88,9 @@ void svl_worker_poll(struct svl_worker *worker);
 
 /* Any thread, and signal handlers. The second call does not wait for connections. */
 void svl_worker_stop(struct svl_worker *worker);
+
+/* Any thread: the loop comes round and runs the mail. */
+void svl_worker_wake(struct svl_worker *worker);
 
 /* After run. Closes what is left. */
 void svl_worker_close(struct svl_worker *worker);

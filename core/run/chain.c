@@ -99,33 +99,70 @@ static void finish(struct svl_exchange *x)
         if (link->module->on_done)
             link->module->on_done(link, &x->pub);
     }
+    if (svl_unlikely(x->ref != 0))
+        svl_handles_drop(&x->pub.worker->handles_of_ctx, x->ref - 1);
     unref(x);
+}
+
+/* A hook said SVL_PENDING. */
+static void lend(struct svl_exchange *x)
+{
+    svl_cancel_fn *cancel = x->cancel;
+
+    x->state = SVL_LOANED;
+    if (x->wire)
+        return;
+    x->cancel = NULL; /* the client went away inside the hook: nobody else will say so */
+    if (x->awaits_body)
+        finish(x);
+    else if (cancel)
+        cancel(&x->pub, x->cancel_arg);
+}
+
+/* What a hook said. Returns whether the next one is to be asked now. */
+static bool heed(struct svl_exchange *x, enum svl_verdict v)
+{
+    if (v == SVL_PENDING && x->early >= 0) /* svl_resume() came before the hook returned */
+        v = (enum svl_verdict)x->early;
+    if (v == SVL_PENDING) {
+        lend(x);
+        return false;
+    }
+    x->cancel = NULL;
+    x->awaits_body = false;
+    if (svl_unlikely(!x->wire)) { /* the client went away inside the hook */
+        finish(x);
+        return false;
+    }
+    if (obey(x, v))
+        return true;
+    send(x);
+    return false;
 }
 
 static void carry(struct svl_exchange *x)
 {
-    enum svl_verdict v;
-
     do {
         x->state = SVL_RUNNING;
         x->early = -1;
-        v = ask(x);
-        if (v == SVL_PENDING && x->early >= 0) /* svl_resume() came before the hook returned */
-            v = (enum svl_verdict)x->early;
-        if (v == SVL_PENDING) {
-            x->state = SVL_LOANED;
-            if (x->awaits_body && !x->wire) /* nobody will bring the body */
-                finish(x);
-            return;
-        }
-        x->cancel = NULL;
-        x->awaits_body = false;
-        if (svl_unlikely(!x->wire)) { /* the client went away inside the hook */
-            finish(x);
-            return;
-        }
-    } while (obey(x, v));
-    send(x);
+    } while (heed(x, ask(x)));
+}
+
+void svl_resume_with(struct svl_ctx *ctx, svl_handler_fn *step, void *arg)
+{
+    struct svl_exchange *x = svl_exchange_of(ctx);
+
+    SVL_MISUSE_IF(x->magic != SVL_EXCHANGE_MAGIC, "svl_resume_with: this ctx is over");
+    SVL_MISUSE_IF(x->state != SVL_LOANED || x->awaits_body, "svl_resume_with: nothing is pending");
+    x->cancel = NULL;
+    if (!x->wire) {
+        finish(x);
+        return;
+    }
+    x->state = SVL_RUNNING;
+    x->early = -1;
+    if (heed(x, step(ctx, arg)))
+        carry(x);
 }
 
 enum svl_verdict svl_pend(struct svl_ctx *ctx, svl_cancel_fn *cancel, void *arg)

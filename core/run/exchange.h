@@ -71,6 +71,7 @@ struct svl_exchange {
     svl_cancel_fn *cancel;
     void *cancel_arg;
     struct svl_deadline *deadlines;  /* expire.c: of links that wait for the ones further in */
+    uint32_t ref;                    /* 1 + place in the worker's handles; 0 = none */
     void **slots;                    /* of the links; NULL until one is used */
     struct svl_filtering *filtering; /* the body's filters, filter.c; NULL = none */
     struct svl_address peer;

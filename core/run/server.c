@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "net/listener.h"
+#include "net/offload.h"
 #include "run/h1.h"
 #include "serval/error.h"
 #include "serval/log.h"
@@ -43,6 +44,7 @@ struct svl_server {
     void *configs[SVL_MAX_LINKS]; /* our copies, after setup */
     const struct svl_module *modules[SVL_MAX_LINKS];
     unsigned ready_configs;
+    struct svl_offload offload;
     struct runner *runners;
     unsigned n_runners;
 };
@@ -116,6 +118,8 @@ static int complete(struct svl_server_config *c)
     DEFAULT(c->write_ms, 60000);
     DEFAULT(c->linger_ms, 2000);
     DEFAULT(c->grace_ms, 10000);
+    DEFAULT(c->offload_threads, 4 * c->workers);
+    DEFAULT(c->offload_queue, 1024);
     DEFAULT(c->max_connections, connections_by_files(c->workers));
     if (c->workers > MAX_WORKERS || c->max_fields > 250) {
         svl_log(SVL_ALERT, "server: at most %d workers and 250 header fields", MAX_WORKERS);
@@ -266,6 +270,7 @@ static int open_worker(struct svl_server *s, struct runner *r, unsigned index)
     w->server = s;
     w->index = index;
     w->cpu = c->pin_workers ? (int)(index % cpus()) : -1;
+    w->offload = &s->offload;
     w->max_open = c->max_connections / c->workers;
     w->grace_ms = c->grace_ms;
     w->name = svl_str_of(c->name);
@@ -302,6 +307,7 @@ static int init_links(struct svl_server *s, struct runner *r)
 
 static int open_workers(struct svl_server *s)
 {
+    svl_offload_init(&s->offload, s->config.offload_threads, s->config.offload_queue);
     s->runners = svl_calloc(s->config.workers * sizeof *s->runners);
     for (unsigned i = 0; i < s->config.workers; i++) {
         int err = open_worker(s, &s->runners[i], i);
@@ -340,8 +346,10 @@ void svl_server_close(struct svl_server *s)
 {
     if (!s)
         return;
+    svl_offload_stop(&s->offload);
     for (unsigned i = 0; i < s->n_runners; i++)
         close_runner(&s->runners[i]);
+    svl_offload_finish(&s->offload);
     remove_sockets(s);
     while (s->ready_configs > 0) {
         const struct svl_module *module = s->modules[--s->ready_configs];

@@ -3,8 +3,7 @@
 #define SVL_RUN_SERVER_H
 
 #include "net/worker.h"
+#include "serval/async.h"
 #include "serval/server.h"
-
-struct svl_worker *svl_server_worker(struct svl_server *server, unsigned index);
 
 #endif

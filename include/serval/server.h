@@ -26,6 +26,10 @@ struct svl_server_config {
     unsigned backlog; /* connections the kernel queues; 0 = 1024 */
     const char *name; /* Server field; NULL = "serval", "" = none is sent */
 
+    /* svl_offload(): threads for work that blocks, shared by the workers, started when needed. */
+    unsigned offload_threads; /* 0 = four for each worker */
+    unsigned offload_queue;   /* jobs that wait for one; 0 = 1024; above it 503 */
+
     /* Limits, and the status when one is passed. */
     size_t max_target;        /* request target, bytes; 0 = 8192; 414 */
     size_t max_head;          /* request line and fields, bytes; 0 = 16384; 431 */
