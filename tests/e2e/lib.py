@@ -23,6 +23,9 @@ BIN = os.environ.get("SERVAL_BIN") or os.path.join(
     os.path.dirname(os.path.abspath(__file__)), "../../build/release/serval")
 DEADLINE = 60  # seconds, for anything that should happen
 
+with open(BIN, "rb") as program:
+    TSAN = b"__tsan_init" in program.read()
+
 tests = []
 
 
@@ -125,6 +128,22 @@ def refuses(code, pattern, *args, **more):
     matches(pattern, err)
 
 
+def nudge(process):
+    """ThreadSanitizer keeps a signal back until the program's next call, and rarely misses that the
+    program is about to wait. Stopping and continuing ends the waiting."""
+    process.send_signal(signal.SIGSTOP)
+    process.send_signal(signal.SIGCONT)
+
+
+def wait_for(process):
+    """The exit code of a program that was told to end."""
+    end = time.monotonic() + DEADLINE
+    while TSAN and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.2)
+        nudge(process)
+    return process.wait(timeout=DEADLINE)
+
+
 class Serval:
     """The program, running. Serves `folder` on a free port of 127.0.0.1 unless told otherwise."""
 
@@ -187,9 +206,12 @@ class Serval:
 
     def kill(self, number):
         self.process.send_signal(number)
+        if TSAN:
+            time.sleep(0.1)
+            nudge(self.process)
 
     def wait(self):
-        code = self.process.wait(timeout=DEADLINE)
+        code = wait_for(self.process)
         for reader in self.readers:
             reader.join(DEADLINE)
         return code
@@ -289,6 +311,8 @@ def on_terminal(args, until, then=None, env=None, columns=120):
     called = False
     try:
         while time.monotonic() < end:
+            if called and TSAN:
+                nudge(child)
             if select.select([master], [], [], 0.1)[0]:
                 try:
                     piece = os.read(master, 65536)
@@ -304,7 +328,7 @@ def on_terminal(args, until, then=None, env=None, columns=120):
                     child.terminate()
                 else:
                     until, then, called = wanted, None, False
-        code = child.wait(timeout=DEADLINE)
+        code = wait_for(child)
     finally:
         if child.poll() is None:
             child.kill()

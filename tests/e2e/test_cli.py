@@ -325,7 +325,7 @@ def a_log_that_nobody_reads_does_not_stop_the_server(folder):
                 for _ in range(20):
                     equal(answers.next()[2], b"x")
         process.send_signal(signal.SIGTERM)
-        equal(process.wait(timeout=DEADLINE), 0)
+        equal(wait_for(process), 0)
         matches("lines dropped", process.stderr.read().decode())
     finally:
         process.kill()
@@ -348,7 +348,7 @@ def closed_standard_descriptors_do_no_harm(folder):
         equal(curl("--unix-socket", path, "--retry", "20", "--retry-connrefused",
                    "http://localhost/x"), b"x")
         process.terminate()
-        equal(process.wait(timeout=DEADLINE), 0)
+        equal(wait_for(process), 0)
     finally:
         process.kill()
         process.wait()
