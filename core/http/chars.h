@@ -5,10 +5,14 @@
 #include <stdbool.h>
 
 enum {
-    SVL_CHAR_TOKEN = 1,   /* tchar (RFC 9110 5.6.2) */
-    SVL_CHAR_HOST = 2,    /* reg-name or IPv4 address (RFC 3986 3.2.2) */
-    SVL_CHAR_LITERAL = 4, /* what stands in brackets of an IPv6 address */
-    SVL_CHAR_TARGET = 8,  /* path and query (RFC 3986 3.3, 3.4) */
+    SVL_CHAR_TOKEN = 0x01,      /* tchar (RFC 9110 5.6.2) */
+    SVL_CHAR_HOST = 0x02,       /* reg-name or IPv4 address (RFC 3986 3.2.2) */
+    SVL_CHAR_UNRESERVED = 0x04, /* RFC 3986 2.3 */
+    SVL_CHAR_TARGET = 0x08,     /* path and query (RFC 3986 3.3, 3.4) */
+    SVL_CHAR_URI = 0x10,        /* no blank, control byte, '"', '<' or '>': what URIs are made of */
+    SVL_CHAR_SCHEME = 0x20,     /* RFC 3986 3.1 */
+    SVL_CHAR_COOKIE = 0x40,     /* cookie-octet (RFC 6265 4.1.1) */
+    SVL_CHAR_ARG = 0x80,        /* & = % +, which end a plain piece of a query */
 };
 
 extern const unsigned char svl_chars[256];
@@ -16,6 +20,14 @@ extern const unsigned char svl_chars[256];
 static inline bool svl_char_is(char c, int what)
 {
     return svl_chars[(unsigned char)c] & what;
+}
+
+/* Value of each hex digit plus one; 0 for other bytes. */
+extern const unsigned char svl_hex_digits[256];
+
+static inline int svl_hex_digit(char c)
+{
+    return (int)svl_hex_digits[(unsigned char)c] - 1;
 }
 
 #endif

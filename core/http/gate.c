@@ -2,6 +2,7 @@
  * which also fills the index of known names. docs/http.md has the table of decisions. */
 #include "base/check.h"
 #include "http/parse.h"
+#include "serval/uri.h"
 
 #include <string.h>
 

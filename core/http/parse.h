@@ -81,7 +81,4 @@ int svl_gate_head(struct svl_parser *p, const char *end);
 /* target.c: takes the target apart (RFC 9112 3.2). Returns 0, or the status with *why set. */
 int svl_target_read(struct svl_request *req, struct svl_arena *arena, const char **why);
 
-/* target.c: uri-host [":" port] (RFC 9110 7.2). */
-bool svl_host_valid(svl_str host);
-
 #endif

@@ -1,5 +1,4 @@
 /* The request target and Host (RFC 9112 3.2, RFC 9110 7.2). */
-#include "http/chars.h"
 #include "http/parse.h"
 #include "serval/error.h"
 #include "serval/uri.h"
@@ -10,55 +9,6 @@ static int refuse(const char **why, const char *text)
 {
     *why = text;
     return 400;
-}
-
-static bool port_valid(svl_str port)
-{
-    unsigned value = 0;
-
-    for (size_t i = 0; i < port.n; i++) {
-        if (port.p[i] < '0' || port.p[i] > '9' || i == 5)
-            return false;
-        value = value * 10 + (unsigned)(port.p[i] - '0');
-    }
-    return value <= 65535;
-}
-
-static bool literal_valid(svl_str inside)
-{
-    bool colon = false;
-
-    for (size_t i = 0; i < inside.n; i++) {
-        if (!svl_char_is(inside.p[i], SVL_CHAR_LITERAL))
-            return false;
-        colon = colon || inside.p[i] == ':';
-    }
-    return colon;
-}
-
-bool svl_host_valid(svl_str host)
-{
-    size_t at;
-
-    if (host.n == 0)
-        return false;
-    if (host.p[0] == '[') {
-        at = svl_str_find(host, ']');
-        if (at == host.n || !literal_valid((svl_str){host.p + 1, at - 1}))
-            return false;
-        at++;
-    } else {
-        const char *p = host.p, *end = host.p + host.n;
-
-        while (p < end && svl_char_is(*p, SVL_CHAR_HOST))
-            p++;
-        at = (size_t)(p - host.p);
-        if (at == 0)
-            return false;
-    }
-    if (at == host.n)
-        return true;
-    return host.p[at] == ':' && port_valid(svl_str_from(host, at + 1));
 }
 
 /* "http://host:port/path": the authority takes the place of Host (RFC 9112 3.2.2). */

@@ -1,223 +1,363 @@
-/* Paths, percent-escapes and HTML escapes. Works on bytes and does not ask whether they are UTF-8. */
+/* URIs: taking apart, resolving, normalising, putting together. Hosts are checked as strictly as
+ * those of requests; what stands in paths and queries is the application's business. */
 #include "serval/uri.h"
 
+#include "http/chars.h"
 #include "serval/error.h"
+#include "serval/ip.h"
+#include "serval/text.h"
 
-#include <stdint.h>
+/* --- Hosts ---------------------------------------------------------------------------------- */
 
-static int hex_value(char c)
+static bool port_valid(svl_str port)
 {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    uint64_t value;
+
+    return port.n == 0 || (port.n <= 5 && svl_uint_parse(port, &value) && value <= 65535);
 }
 
-/* The byte written as %XX at the start of s, or -1. */
-static int escaped_byte(svl_str s)
+/* Length of the host at the start of s, or 0 if there is none. */
+static size_t host_length(svl_str s)
 {
-    if (s.n < 3 || s.p[0] != '%')
-        return -1;
-    int high = hex_value(s.p[1]), low = hex_value(s.p[2]);
+    uint8_t ip[16];
+    size_t n = 0;
 
-    return high < 0 || low < 0 ? -1 : high * 16 + low;
-}
-
-/* --- Clean paths ---------------------------------------------------------------------------- */
-
-/* Ends the segment at to[start, end), start being just behind a '/'. Returns the new end: where
- * it was if the segment stays, behind the '/' before it if it goes. */
-static size_t end_segment(const char *to, size_t start, size_t end)
-{
-    size_t n = end - start;
-
-    if (n == 0 || (n == 1 && to[start] == '.'))
-        return start;
-    if (n != 2 || to[start] != '.' || to[start + 1] != '.')
-        return end;
-    if (start == 1)
-        return 1;
-    start--; /* to the '/' in front of "..", then behind the one before */
-    while (to[start - 1] != '/')
-        start--;
-    return start;
-}
-
-/* Escapes are decoded before segments are looked at, so %2e%2e%2f is "../" here and cannot
- * become one later. What is written never overtakes what is read, so `to` may be path.p. */
-ptrdiff_t svl_path_clean(char *to, svl_str path)
-{
-    size_t end = 1, start = 1; /* of what is written; of its last segment */
-
-    if (path.n == 0 || path.p[0] != '/')
-        return SVL_ESYNTAX;
-    to[0] = '/';
-    for (size_t i = 1; i < path.n; i++) {
-        int c = (unsigned char)path.p[i];
-
-        if (c == '%') {
-            c = escaped_byte(svl_str_from(path, i));
-            i += 2;
-        }
-        if (c <= 0)
-            return SVL_ESYNTAX;
-        if (c != '/') {
-            to[end++] = (char)c;
-            continue;
-        }
-        size_t kept = end_segment(to, start, end);
-
-        if (kept == end && end > start)
-            to[end++] = '/';
-        else
-            end = kept;
-        start = end;
+    if (s.n > 0 && s.p[0] == '[') {
+        n = svl_str_find(s, ']');
+        return n < s.n && svl_ipv6_parse((svl_str){s.p + 1, n - 1}, ip) ? n + 1 : 0;
     }
-    return (ptrdiff_t)end_segment(to, start, end);
+    while (n < s.n && svl_char_is(s.p[n], SVL_CHAR_HOST))
+        n++;
+    return n;
 }
 
-#define EACH_BYTE(c) (UINT64_C(0x0101010101010101) * (c))
-
-/* The bytes of a word in the order of the text, first in the lowest bits. */
-static uint64_t load(const char *p, size_t n)
+bool svl_host_valid(svl_str host)
 {
-    uint64_t word = 0;
+    size_t n = host_length(host);
 
-    memcpy(&word, p, n);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    word = __builtin_bswap64(word);
-#endif
-    return word;
+    if (n == 0)
+        return false;
+    return n == host.n || (host.p[n] == ':' && port_valid(svl_str_from(host, n + 1)));
 }
 
-/* Whether a word may hold a '%', a NUL, or a '/' followed by '/' or '.'. Never says no wrongly; it
- * says yes for all below '&' too, because that is one comparison ("byte < 0x26": it borrows and
- * had no high bit). The other one finds a byte that is 0 in both differences, '/' being '.' | 1. */
-static bool is_suspect(uint64_t word)
-{
-    uint64_t low = (word - EACH_BYTE('&')) & ~word;
-    uint64_t pair = (word ^ EACH_BYTE('/')) | ((word >> 8 | EACH_BYTE(1)) ^ EACH_BYTE('/'));
+/* --- Parsing -------------------------------------------------------------------------------- */
 
-    pair = (pair - EACH_BYTE(1)) & ~pair;
-    return ((low | pair) & EACH_BYTE(0x80)) != 0;
+/* Takes what stands before the first byte that is not one of a URI, or is `a` or `b`. */
+static svl_str take_until(svl_str *rest, char a, char b)
+{
+    size_t n = 0;
+    svl_str part;
+
+    while (n < rest->n && svl_char_is(rest->p[n], SVL_CHAR_URI) && rest->p[n] != a &&
+           rest->p[n] != b)
+        n++;
+    part = svl_str_head(*rest, n);
+    *rest = svl_str_from(*rest, n);
+    return part;
 }
 
-/* The exact answer, byte by byte. p[0] is a '/'. */
-static bool is_clean_slowly(const char *p, size_t n)
+static void take_scheme(struct svl_uri *uri, svl_str *rest)
 {
-    size_t segment = 1;
+    svl_str s = *rest;
+    size_t n = 0;
 
-    for (size_t i = 1; i <= n; i++) {
-        if (i < n && p[i] != '/') {
-            if (p[i] == '%' || p[i] == '\0')
-                return false;
-            continue;
-        }
-        size_t len = i - segment;
+    if (s.n == 0 || (s.p[0] | 0x20) < 'a' || (s.p[0] | 0x20) > 'z')
+        return;
+    while (n < s.n && svl_char_is(s.p[n], SVL_CHAR_SCHEME))
+        n++;
+    if (n == s.n || s.p[n] != ':')
+        return;
+    uri->scheme = svl_str_head(s, n);
+    *rest = svl_str_from(s, n + 1);
+}
 
-        if (len == 0 && i < n)
+static bool userinfo_valid(svl_str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!svl_char_is(s.p[i], SVL_CHAR_HOST) && s.p[i] != ':')
             return false;
-        if (len == 1 && p[segment] == '.')
-            return false;
-        if (len == 2 && p[segment] == '.' && p[segment + 1] == '.')
-            return false;
-        segment = i + 1;
-    }
     return true;
 }
 
-bool svl_path_is_clean(svl_str path)
+/* The host may be empty only where no userinfo and no port stands with it ("file:///x"). */
+static int read_authority(struct svl_uri *uri, svl_str authority)
 {
-    const char *p = path.p;
-    size_t n = path.n;
-    bool suspect = false;
+    size_t at = svl_str_find(authority, '@');
+    size_t n;
 
-    if (n == 0 || p[0] != '/')
-        return false;
-    /* Words overlap by at least a byte, so each pair of bytes is seen in one of them. */
-    if (n >= 8) {
-        for (size_t i = 0; i + 8 < n; i += 7)
-            suspect |= is_suspect(load(p + i, 8));
-        suspect |= is_suspect(load(p + n - 8, 8));
-    } else if (n >= 4) {
-        suspect = is_suspect(load(p, 4) | load(p + n - 4, 4) << 32);
-    } else {
-        suspect = n > 1;
+    if (at < authority.n) {
+        uri->userinfo = svl_str_head(authority, at);
+        if (!userinfo_valid(uri->userinfo))
+            return SVL_ESYNTAX;
+        authority = svl_str_from(authority, at + 1);
     }
-    return !suspect || is_clean_slowly(p, n);
+    n = host_length(authority);
+    uri->host = svl_str_head(authority, n);
+    if (n == authority.n)
+        return n > 0 || !uri->userinfo.p ? 0 : SVL_ESYNTAX;
+    uri->port = svl_str_from(authority, n + 1);
+    return n > 0 && authority.p[n] == ':' && port_valid(uri->port) ? 0 : SVL_ESYNTAX;
 }
 
-/* --- Escapes -------------------------------------------------------------------------------- */
-
-static bool is_path_byte(unsigned char c)
+int svl_uri_parse(struct svl_uri *uri, svl_str text)
 {
-    unsigned char lower = c | 0x20;
+    svl_str rest = text.p ? text : SVL_STR("");
 
-    return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '/' || c == '-' ||
-           c == '.' || c == '_' || c == '~';
+    *uri = (struct svl_uri){.path = {rest.p, 0}};
+    take_scheme(uri, &rest);
+    if (rest.n >= 2 && rest.p[0] == '/' && rest.p[1] == '/') {
+        size_t n = 2;
+
+        while (n < rest.n && rest.p[n] != '/' && rest.p[n] != '?' && rest.p[n] != '#')
+            n++;
+        if (read_authority(uri, (svl_str){rest.p + 2, n - 2}))
+            return SVL_ESYNTAX;
+        rest = svl_str_from(rest, n);
+    }
+    uri->path = take_until(&rest, '?', '#');
+    if (rest.n > 0 && rest.p[0] == '?') {
+        rest = svl_str_from(rest, 1);
+        uri->query = take_until(&rest, '#', '#');
+    }
+    if (rest.n > 0 && rest.p[0] == '#') {
+        rest = svl_str_from(rest, 1);
+        uri->fragment = take_until(&rest, '\0', '\0');
+    }
+    if (rest.n > 0)
+        return SVL_ESYNTAX;
+    /* "a:b" is a scheme; "1:b" would be a path whose first segment has a colon (RFC 3986 4.2). */
+    if (!uri->scheme.p && !uri->host.p &&
+        svl_str_find(svl_str_head(uri->path, svl_str_find(uri->path, '/')), ':') <
+            svl_str_find(uri->path, '/'))
+        return SVL_ESYNTAX;
+    return 0;
 }
 
-size_t svl_path_escape(char *to, svl_str s)
-{
-    static const char hex[] = "0123456789ABCDEF";
-    size_t n = 0;
+/* --- Resolving (RFC 3986 5.2.2) ------------------------------------------------------------- */
 
+static svl_str merge(char *room, const struct svl_uri *base, svl_str path)
+{
+    size_t n = base->path.n - svl_path_last(base->path).n;
+
+    if (base->host.p && base->path.n == 0)
+        room[n++] = '/';
+    else if (n > 0)
+        memcpy(room, base->path.p, n);
+    if (path.n > 0)
+        memcpy(room + n, path.p, path.n);
+    return (svl_str){room, n + path.n};
+}
+
+static svl_str without_dots(char *room, svl_str path)
+{
+    return (svl_str){room, svl_path_remove_dots(room, path)};
+}
+
+/* Without an authority a path must not begin with "//", or it would become one. */
+static void guard_path(struct svl_uri *uri)
+{
+    while (!uri->host.p && svl_str_starts(uri->path, SVL_STR("//")))
+        uri->path = svl_str_from(uri->path, 1);
+}
+
+void svl_uri_resolve(struct svl_uri *to, const struct svl_uri *base,
+                     const struct svl_uri *reference, char *room)
+{
+    struct svl_uri uri = *reference;
+
+    if (!uri.scheme.p) {
+        uri.scheme = base->scheme;
+        if (!uri.host.p) {
+            uri.userinfo = base->userinfo;
+            uri.host = base->host;
+            uri.port = base->port;
+            if (uri.path.n == 0) {
+                uri.path = base->path;
+                if (!uri.query.p)
+                    uri.query = base->query;
+                *to = uri;
+                return;
+            }
+            if (uri.path.p[0] != '/')
+                uri.path = merge(room, base, uri.path);
+        }
+    }
+    uri.path = without_dots(room, uri.path);
+    guard_path(&uri);
+    *to = uri;
+}
+
+/* --- Normalising ---------------------------------------------------------------------------- */
+
+static svl_str put_lower(char **to, svl_str s)
+{
+    svl_str copy = {*to, s.n};
+
+    if (!s.p)
+        return s;
+    svl_lower(*to, s);
+    *to += s.n;
+    return copy;
+}
+
+static size_t upper_escape(char *to, const char *from)
+{
+    to[0] = '%';
+    svl_upper(to + 1, (svl_str){from + 1, 2});
+    return 3;
+}
+
+/* Escapes of unreserved bytes decoded, the others in upper case. */
+static svl_str put_escapes(char **to, svl_str s)
+{
+    svl_str copy = {*to, 0};
+
+    if (!s.p)
+        return s;
     for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
+        int high = -1, low = -1;
 
-        if (is_path_byte(c)) {
-            to[n++] = (char)c;
+        if (s.p[i] == '%' && s.n - i >= 3) {
+            high = svl_hex_digit(s.p[i + 1]);
+            low = svl_hex_digit(s.p[i + 2]);
+        }
+        if ((high | low) < 0) {
+            (*to)[copy.n++] = s.p[i];
             continue;
         }
-        to[n++] = '%';
-        to[n++] = hex[c >> 4];
-        to[n++] = hex[c & 15];
+        if (svl_char_is((char)(high << 4 | low), SVL_CHAR_UNRESERVED))
+            (*to)[copy.n++] = (char)(high << 4 | low);
+        else
+            copy.n += upper_escape(*to + copy.n, s.p + i);
+        i += 2;
     }
-    return n;
+    *to += copy.n;
+    return copy;
 }
 
-size_t svl_unescape(char *to, svl_str s, bool plus)
+/* Case of letters does not count in a host, but it does in the hex digits of its escapes. */
+static svl_str put_host(char **to, svl_str s)
 {
-    size_t n = 0;
+    char *p = *to;
+    svl_str host = put_escapes(to, s);
 
-    for (size_t i = 0; i < s.n; i++) {
-        int byte = escaped_byte(svl_str_from(s, i));
-
-        if (byte >= 0) {
-            to[n++] = (char)byte;
+    for (size_t i = 0; i < host.n; i++) {
+        if (p[i] == '%')
             i += 2;
-        } else {
-            to[n++] = plus && s.p[i] == '+' ? ' ' : s.p[i];
-        }
+        else
+            svl_lower(p + i, (svl_str){p + i, 1});
     }
+    return host;
+}
+
+static unsigned own_port(svl_str scheme)
+{
+    if (svl_str_ieq(scheme, SVL_STR("http")) || svl_str_ieq(scheme, SVL_STR("ws")))
+        return 80;
+    if (svl_str_ieq(scheme, SVL_STR("https")) || svl_str_ieq(scheme, SVL_STR("wss")))
+        return 443;
+    return 0;
+}
+
+unsigned svl_uri_port(const struct svl_uri *uri)
+{
+    uint64_t value = 0;
+
+    if (uri->port.n > 0 && svl_uint_parse(uri->port, &value))
+        return (unsigned)value;
+    return own_port(uri->scheme);
+}
+
+void svl_uri_normalize(struct svl_uri *uri, char *room)
+{
+    char *path;
+
+    if (uri->port.p && (uri->port.n == 0 || svl_uri_port(uri) == own_port(uri->scheme)))
+        uri->port = SVL_STR_NONE;
+    uri->scheme = put_lower(&room, uri->scheme);
+    uri->userinfo = put_escapes(&room, uri->userinfo);
+    uri->host = put_host(&room, uri->host);
+    uri->port = put_lower(&room, uri->port);
+    path = room;
+    uri->path = put_escapes(&room, uri->path);
+    if (uri->scheme.p || uri->host.p)
+        uri->path.n = svl_path_remove_dots(path, uri->path);
+    guard_path(uri);
+    if (uri->host.p && uri->path.n == 0)
+        uri->path = SVL_STR("/");
+    uri->query = put_escapes(&room, uri->query);
+    uri->fragment = put_escapes(&room, uri->fragment);
+}
+
+/* --- Putting together ----------------------------------------------------------------------- */
+
+size_t svl_uri_length(const struct svl_uri *uri)
+{
+    size_t n = uri->path.n;
+
+    n += uri->scheme.p ? uri->scheme.n + 1 : 0;
+    n += uri->host.p ? uri->host.n + 2 : 0;
+    n += uri->userinfo.p ? uri->userinfo.n + 1 : 0;
+    n += uri->port.p ? uri->port.n + 1 : 0;
+    n += uri->query.p ? uri->query.n + 1 : 0;
+    n += uri->fragment.p ? uri->fragment.n + 1 : 0;
     return n;
 }
 
-static svl_str entity(char c)
+static char *put(char *to, svl_str s)
 {
-    switch (c) {
-    case '&': return SVL_STR("&amp;");
-    case '<': return SVL_STR("&lt;");
-    case '>': return SVL_STR("&gt;");
-    case '"': return SVL_STR("&quot;");
-    case '\'': return SVL_STR("&#39;");
-    default: return SVL_STR_NONE;
-    }
+    if (s.n > 0)
+        memcpy(to, s.p, s.n);
+    return to + s.n;
 }
 
-size_t svl_html_escape(char *to, svl_str s)
+static char *put_behind(char *to, char mark, svl_str s)
 {
-    size_t n = 0;
+    if (!s.p)
+        return to;
+    *to = mark;
+    return put(to + 1, s);
+}
 
-    for (size_t i = 0; i < s.n; i++) {
-        svl_str text = entity(s.p[i]);
+size_t svl_uri_print(char *to, const struct svl_uri *uri)
+{
+    char *begin = to;
 
-        if (!text.p) {
-            to[n++] = s.p[i];
-            continue;
-        }
-        memcpy(to + n, text.p, text.n);
-        n += text.n;
+    if (uri->scheme.p) {
+        to = put(to, uri->scheme);
+        *to++ = ':';
     }
-    return n;
+    if (uri->host.p) {
+        *to++ = '/';
+        *to++ = '/';
+        if (uri->userinfo.p) {
+            to = put(to, uri->userinfo);
+            *to++ = '@';
+        }
+        to = put(to, uri->host);
+        to = put_behind(to, ':', uri->port);
+    }
+    to = put(to, uri->path);
+    to = put_behind(to, '?', uri->query);
+    to = put_behind(to, '#', uri->fragment);
+    return (size_t)(to - begin);
+}
+
+svl_str svl_uri_user(const struct svl_uri *uri)
+{
+    return svl_str_head(uri->userinfo, svl_str_find(uri->userinfo, ':'));
+}
+
+svl_str svl_uri_password(const struct svl_uri *uri)
+{
+    size_t colon = svl_str_find(uri->userinfo, ':');
+
+    return colon < uri->userinfo.n ? svl_str_from(uri->userinfo, colon + 1) : SVL_STR_NONE;
+}
+
+size_t svl_uri_target(char *to, const struct svl_uri *uri)
+{
+    char *at = put(to, uri->path.n > 0 ? uri->path : SVL_STR("/"));
+
+    return (size_t)(put_behind(at, '?', uri->query) - to);
 }

@@ -1,0 +1,37 @@
+/* Words of eight bytes. */
+#ifndef SVL_HTTP_BYTES_H
+#define SVL_HTTP_BYTES_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define SVL_EACH_BYTE(c) (UINT64_C(0x0101010101010101) * (c))
+
+/* n <= 8 bytes, the first one in the lowest bits. */
+static inline uint64_t svl_load(const char *p, size_t n)
+{
+    uint64_t word = 0;
+
+    if (n == 8)
+        memcpy(&word, p, 8);
+    else
+        memcpy(&word, p, n);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap64(word);
+#endif
+    return word;
+}
+
+static inline void svl_store(char *p, uint64_t word, size_t n)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap64(word);
+#endif
+    if (n == 8)
+        memcpy(p, &word, 8);
+    else
+        memcpy(p, &word, n);
+}
+
+#endif

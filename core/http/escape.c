@@ -1,0 +1,146 @@
+/* Percent-escapes and entities. What needs no change is found and copied sixteen bytes at once. */
+#include "http/bytes.h"
+#include "http/chars.h"
+#include "serval/uri.h"
+
+typedef unsigned char block __attribute__((vector_size(16)));
+typedef uint64_t halves __attribute__((vector_size(16)));
+
+static block load_block(const char *p)
+{
+    block b;
+
+    memcpy(&b, p, 16);
+    return b;
+}
+
+static bool any(block mask)
+{
+    halves h = (halves)mask;
+
+    return (h[0] | h[1]) != 0;
+}
+
+/* --- Escaping ------------------------------------------------------------------------------- */
+
+static size_t put_escaped(char *to, unsigned char c)
+{
+    to[0] = '%';
+    to[1] = "0123456789ABCDEF"[c >> 4];
+    to[2] = "0123456789ABCDEF"[c & 15];
+    return 3;
+}
+
+size_t svl_path_escape(char *to, svl_str s)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s.n; i++) {
+        if (svl_char_is(s.p[i], SVL_CHAR_UNRESERVED) || s.p[i] == '/')
+            to[n++] = s.p[i];
+        else
+            n += put_escaped(to + n, (unsigned char)s.p[i]);
+    }
+    return n;
+}
+
+size_t svl_query_escape(char *to, svl_str s)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s.n; i++) {
+        if (svl_char_is(s.p[i], SVL_CHAR_UNRESERVED))
+            to[n++] = s.p[i];
+        else if (s.p[i] == ' ')
+            to[n++] = '+';
+        else
+            n += put_escaped(to + n, (unsigned char)s.p[i]);
+    }
+    return n;
+}
+
+/* --- Unescaping ----------------------------------------------------------------------------- */
+
+/* Copies blocks without a '%', with '+' as `blank`. Returns how many bytes. Nothing is written
+ * ahead of what was read, so `to` may be a place before p. */
+static size_t copy_plain(char *to, const char *p, size_t n, unsigned char flip)
+{
+    size_t i = 0;
+
+    for (; i + 16 <= n; i += 16) {
+        block b = load_block(p + i);
+        block plus = (block)(b == '+') & flip;
+
+        if (any((block)(b == '%')))
+            break;
+        b ^= plus;
+        memcpy(to + i, &b, 16);
+    }
+    return i;
+}
+
+/* The byte written as %XX at p, or -1. */
+static int escaped_byte(const char *p, size_t n)
+{
+    if (n < 3 || p[0] != '%')
+        return -1;
+    int high = svl_hex_digit(p[1]), low = svl_hex_digit(p[2]);
+
+    return (high | low) < 0 ? -1 : high << 4 | low;
+}
+
+#define PATIENCE 8 /* plain bytes in a row before blocks are worth a try */
+
+size_t svl_unescape(char *to, svl_str s, bool plus)
+{
+    unsigned char flip = plus ? '+' ^ ' ' : 0;
+    size_t n = 0, i = 0, plain = PATIENCE;
+
+    while (i < s.n) {
+        int byte = escaped_byte(s.p + i, s.n - i);
+
+        if (byte >= 0) {
+            to[n++] = (char)byte;
+            i += 3;
+            plain = 0;
+        } else if (plain < PATIENCE) {
+            to[n++] = (char)(s.p[i] == '+' ? s.p[i] ^ flip : s.p[i]);
+            i++;
+            plain++;
+        } else {
+            size_t len = copy_plain(to + n, s.p + i, s.n - i, flip);
+
+            n += len;
+            i += len;
+            plain = 0;
+        }
+    }
+    return n;
+}
+
+/* --- Entities ------------------------------------------------------------------------------- */
+
+static const struct entity {
+    char text[7];
+    unsigned char n;
+} entities[256] = {
+    ['&'] = {"&amp;", 5},  ['<'] = {"&lt;", 4},   ['>'] = {"&gt;", 4},
+    ['"'] = {"&quot;", 6}, ['\''] = {"&#39;", 5},
+};
+
+size_t svl_html_escape(char *to, svl_str s)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s.n; i++) {
+        const struct entity *entity = &entities[(unsigned char)s.p[i]];
+
+        if (entity->n == 0) {
+            to[n++] = s.p[i];
+            continue;
+        }
+        memcpy(to + n, entity->text, entity->n);
+        n += entity->n;
+    }
+    return n;
+}
