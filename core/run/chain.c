@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "run/filter.h"
+#include "run/values.h"
 
 static enum svl_verdict ask(struct svl_exchange *x)
 {
@@ -320,6 +321,7 @@ struct svl_exchange *svl_exchange_split(struct svl_exchange *x, unsigned at)
             x->slots[i] = NULL;
         }
     }
+    svl_values_split(y, x);
     y->received = x->received;
     y->parser.keep_alive = x->parser.keep_alive;
     y->state = SVL_LOANED;

@@ -22,6 +22,7 @@ struct svl_chain {
 
 struct svl_exchange;
 struct svl_filtering;
+struct svl_values;
 struct svl_wire;
 struct svl_deadline;
 
@@ -74,6 +75,7 @@ struct svl_exchange {
     uint32_t ref;                    /* 1 + place in the worker's handles; 0 = none */
     void **slots;                    /* of the links; NULL until one is used */
     struct svl_filtering *filtering; /* the body's filters, filter.c; NULL = none */
+    struct svl_values *values;       /* what values.c keeps; NULL until one is used */
     struct svl_address peer;
 
     struct svl_chunk *head_chunk; /* what the request's views point into; NULL = a read going on */

@@ -2,19 +2,26 @@
 #ifndef SVL_SERVAL_H
 #define SVL_SERVAL_H
 
+#include "serval/args.h"
 #include "serval/async.h"
+#include "serval/cookie.h"
 #include "serval/ctx.h"
 #include "serval/date.h"
 #include "serval/error.h"
+#include "serval/field.h"
 #include "serval/filter.h"
+#include "serval/form.h"
 #include "serval/headers.h"
+#include "serval/ip.h"
 #include "serval/log.h"
 #include "serval/mime.h"
 #include "serval/module.h"
 #include "serval/names.h"
 #include "serval/range.h"
+#include "serval/request.h"
 #include "serval/server.h"
 #include "serval/str.h"
+#include "serval/text.h"
 #include "serval/uri.h"
 #include "serval/version.h"
 
