@@ -22,6 +22,21 @@ enum svl_verdict {
     SVL_ERROR,   /* I failed: the core answers 500 and turns around */
 };
 
+/* What a router found for a request: for handlers, logs and counters. */
+struct svl_param {
+    svl_str name, value; /* value: owner is the request */
+};
+
+struct svl_router;
+
+struct svl_match {
+    svl_str pattern; /* "/users/{id}", with the prefixes of its groups: a good label */
+    svl_str name;    /* of the route; p is NULL without one */
+    const struct svl_param *params;
+    unsigned n_params;
+    const struct svl_router *router; /* who found it */
+};
+
 /* Everything here is read-only for modules, belongs to the ctx and is valid until on_done. */
 struct svl_request {
     enum svl_method method;
@@ -34,8 +49,9 @@ struct svl_request {
     svl_str query;       /* behind the first '?', as it came; p is NULL without one */
     svl_str host;        /* of an absolute target, else the Host field; may hold a port */
     struct svl_headers headers;
-    svl_str body;           /* when it was awaited, see svl_await_body() */
-    int64_t content_length; /* 0 = no body, -1 = chunked: not known before it ends */
+    svl_str body;                  /* when it was awaited, see svl_await_body() */
+    int64_t content_length;        /* 0 = no body, -1 = chunked: not known before it ends */
+    const struct svl_match *match; /* the route; NULL = no router has found one */
 };
 
 enum svl_body_kind { SVL_BODY_NONE, SVL_BODY_BYTES, SVL_BODY_FILE, SVL_BODY_SOURCE };
@@ -99,6 +115,9 @@ void *svl_slot(const struct svl_link *self, struct svl_ctx *ctx);
 
 /* The first field of the request with that name; p is NULL if there is none. */
 static inline svl_str svl_header(const struct svl_ctx *ctx, enum svl_header_id id);
+
+/* The part of the path that a route's pattern has named; p is NULL if it names none so. */
+static inline svl_str svl_param(const struct svl_ctx *ctx, svl_str name);
 
 /* `return svl_await_body(ctx);` in on_request: this hook is asked again when req.body holds the
  * whole body. Returns SVL_PENDING, or 413 as an answer when the body is known to be over the
@@ -179,6 +198,16 @@ int64_t svl_wall_seconds(struct svl_worker *worker);
 static inline svl_str svl_header(const struct svl_ctx *ctx, enum svl_header_id id)
 {
     return svl_headers_get(&ctx->req.headers, id);
+}
+
+static inline svl_str svl_param(const struct svl_ctx *ctx, svl_str name)
+{
+    const struct svl_match *match = ctx->req.match;
+
+    for (unsigned i = 0; match && i < match->n_params; i++)
+        if (svl_str_eq(match->params[i].name, name))
+            return match->params[i].value;
+    return SVL_STR_NONE;
 }
 
 static inline void svl_close(struct svl_ctx *ctx)
