@@ -122,6 +122,8 @@ static int on_body(llhttp_t *ll, const char *at, size_t len)
     if (!p->on_body)
         return 0;
     status = p->on_body(p->body_arg, at, len);
+    if (status == SVL_BODY_STOP)
+        return HPE_PAUSED;
     return status ? refuse(p, status, "the body is too large") : 0;
 }
 
@@ -302,6 +304,9 @@ enum svl_parsed svl_parser_body(struct svl_parser *p, const char *data, size_t l
     if (error == HPE_PAUSED) {
         *used = (size_t)(llhttp_get_error_pos(&p->ll) - data);
         llhttp_resume(&p->ll);
+        /* Stopped behind its last piece, llhttp would want another byte to see the end. */
+        if (p->req->content_length == (int64_t)p->body_len)
+            p->ended = true;
     } else if (error != HPE_OK) {
         return p->status ? SVL_PARSE_REFUSED
                          : refused(p, 400, "the chunks of the body are not well formed");

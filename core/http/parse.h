@@ -19,7 +19,9 @@ enum svl_parsed {
     SVL_PARSE_REFUSED, /* answer `status`, then close: framing is in doubt */
 };
 
-/* Takes a piece of the body. Returns 0, or a status that refuses the rest. */
+/* Takes a piece of the body. Returns 0, SVL_BODY_STOP to have svl_parser_body() return behind this
+ * piece, or a status that refuses the rest. */
+#define SVL_BODY_STOP 1
 typedef int svl_body_fn(void *arg, const char *data, size_t len);
 
 struct svl_parser {

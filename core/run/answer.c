@@ -5,6 +5,7 @@
 #include "http/chars.h"
 #include "run/filter.h"
 #include "serval/error.h"
+#include "serval/hijack.h"
 #include "serval/log.h"
 #include "serval/uri.h"
 
@@ -323,5 +324,37 @@ enum svl_verdict svl_redirect(struct svl_ctx *ctx, int status, svl_str location)
     }
     svl_fail(ctx, status, NULL);
     svl_header_set_static(ctx, SVL_H_LOCATION, (svl_str){to, n});
+    return SVL_DONE;
+}
+
+/* Taking over ------------------------------------------------------------------------------ */
+
+void svl_hijack(struct svl_ctx *ctx, const struct svl_raw_events *events, void *arg)
+{
+    struct svl_exchange *x = svl_exchange_of(ctx);
+
+    SVL_MISUSE_IF(x->raw != NULL, "svl_hijack: this connection was taken over already");
+    SVL_MISUSE_IF(!events->on_data, "svl_hijack: on_data is needed");
+    x->raw = events;
+    x->raw_arg = arg;
+}
+
+enum svl_verdict svl_switch(struct svl_ctx *ctx, svl_str protocol,
+                            const struct svl_raw_events *events, void *arg)
+{
+    protocol = svl_copy(ctx, protocol);
+    if (!value_ok(protocol))
+        return SVL_ERROR;
+    if (ctx->req.minor == 0 || !svl_headers_has_token(&ctx->req.headers, SVL_H_UPGRADE, protocol) ||
+        !svl_headers_has_token(&ctx->req.headers, SVL_H_CONNECTION, SVL_STR("upgrade"))) {
+        svl_fail(ctx, 426, "this resource speaks another protocol");
+        append(ctx, SVL_H_UPGRADE, SVL_STR("Upgrade"), protocol);
+        return SVL_DONE;
+    }
+    svl_hijack(ctx, events, arg);
+    drop_body(ctx);
+    ctx->res.status = 101;
+    append(ctx, SVL_H_UPGRADE, SVL_STR("Upgrade"), protocol);
+    append(ctx, SVL_H_CONNECTION, SVL_STR("Connection"), SVL_STR("Upgrade"));
     return SVL_DONE;
 }

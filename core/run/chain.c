@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "run/filter.h"
 #include "run/values.h"
+#include "serval/hijack.h"
 
 static enum svl_verdict ask(struct svl_exchange *x)
 {
@@ -60,6 +61,8 @@ static void put(struct svl_exchange *x)
 {
     struct svl_worker *w = x->pub.worker;
 
+    if (x->raw && x->raw->on_gone) /* it never came to the takeover */
+        x->raw->on_gone(NULL, x->raw_arg);
     svl_arena_finish(&x->arena);
     svl_chunk_unref(x->head_chunk);
     svl_chunk_unref(x->body_chunk);
@@ -200,19 +203,95 @@ void svl_resume(struct svl_ctx *ctx, enum svl_verdict v)
         send(x);
 }
 
-enum svl_verdict svl_await_body(struct svl_ctx *ctx)
+/* Asks the wire for the body, unless it is known to be too large. */
+static enum svl_verdict want_body(struct svl_exchange *x, uint64_t limit)
 {
-    struct svl_exchange *x = svl_exchange_of(ctx);
-    int64_t length = ctx->req.content_length;
+    int64_t length = x->pub.req.content_length;
 
     SVL_MISUSE_IF(x->state != SVL_RUNNING || x->outwards,
-                  "svl_await_body: only on_request can wait for the body");
-    if (length > 0 && (uint64_t)length > x->parser.limits->max_body)
-        return svl_fail(ctx, 413, "the body is too large");
+                  "only on_request can ask for the body of a request");
+    if (length > 0 && (uint64_t)length > limit)
+        return svl_fail(&x->pub, 413, "the body is too large");
+    x->body_limit = limit;
     x->awaits_body = true;
     if (x->wire)
         x->wire->ops->want_body(x->wire, x);
     return SVL_PENDING;
+}
+
+enum svl_verdict svl_await_body(struct svl_ctx *ctx)
+{
+    struct svl_exchange *x = svl_exchange_of(ctx);
+
+    return want_body(x, x->body_limit ? x->body_limit : x->parser.limits->max_body);
+}
+
+enum svl_verdict svl_stream_body(struct svl_ctx *ctx, svl_piece_fn *fn, void *arg)
+{
+    struct svl_exchange *x = svl_exchange_of(ctx);
+    enum svl_verdict v;
+
+    if (ctx->req.body.p)
+        return fn(ctx, arg, ctx->req.body, SVL_PIECE_LAST);
+    v = want_body(x, x->body_limit ? x->body_limit : UINT64_MAX);
+    if (v == SVL_PENDING) {
+        x->on_piece = fn;
+        x->piece_arg = arg;
+    }
+    return v;
+}
+
+void svl_body_limit(struct svl_ctx *ctx, uint64_t bytes)
+{
+    svl_exchange_of(ctx)->body_limit = bytes ? bytes : 1;
+}
+
+void svl_body_pause(struct svl_ctx *ctx)
+{
+    svl_exchange_of(ctx)->body_paused = true;
+}
+
+void svl_body_continue(struct svl_ctx *ctx)
+{
+    struct svl_exchange *x = svl_exchange_of(ctx);
+
+    if (!x->body_paused)
+        return;
+    x->body_paused = false;
+    if (x->wire && x->awaits_body)
+        x->wire->ops->want_body(x->wire, x);
+}
+
+/* The hook that asked for the pieces has come to a verdict. */
+static void pieces_over(struct svl_exchange *x, enum svl_verdict v)
+{
+    x->awaits_body = false;
+    x->on_piece = NULL;
+    if (v == SVL_PENDING) {
+        x->state = SVL_LOANED;
+    } else if (!x->wire) {
+        finish(x);
+    } else if (obey(x, v)) {
+        carry(x);
+    } else {
+        send(x);
+    }
+}
+
+void svl_exchange_piece(struct svl_exchange *x, svl_str piece, bool last)
+{
+    enum svl_verdict v;
+
+    SVL_ASSERT(x->state == SVL_LOANED && x->awaits_body);
+    x->state = SVL_RUNNING;
+    x->early = -1;
+    v = x->on_piece(&x->pub, x->piece_arg, piece, last ? SVL_PIECE_LAST : SVL_PIECE);
+    if (v == SVL_PENDING && x->early >= 0)
+        v = (enum svl_verdict)x->early;
+    if (v == SVL_PENDING && !last && x->wire)
+        x->state = SVL_LOANED;
+    else
+        pieces_over(x, v == SVL_PENDING && !x->wire && !last ? SVL_ERROR : v);
 }
 
 void svl_exchange_body(struct svl_exchange *x, svl_str body)
@@ -231,6 +310,33 @@ void svl_body_more(struct svl_ctx *ctx)
         x->wire->ops->more(x->wire, x);
 }
 
+/* Who takes the pieces may keep the ctx a little longer, and then pays back like any loan. */
+static void end_pieces(struct svl_exchange *x)
+{
+    enum svl_verdict v = SVL_ERROR;
+
+    x->awaits_body = false;
+    if (x->on_piece)
+        v = x->on_piece(&x->pub, x->piece_arg, SVL_STR(""), SVL_PIECE_GONE);
+    x->on_piece = NULL;
+    if (v != SVL_PENDING)
+        finish(x);
+}
+
+void svl_exchange_body_failed(struct svl_exchange *x, int status, const char *why)
+{
+    svl_piece_fn *fn = x->on_piece;
+
+    SVL_ASSERT(x->state == SVL_LOANED && x->awaits_body);
+    x->awaits_body = false;
+    x->on_piece = NULL;
+    x->pub.res.close = true;
+    if (fn && fn(&x->pub, x->piece_arg, SVL_STR(""), SVL_PIECE_GONE) == SVL_PENDING)
+        x = svl_exchange_split(x, x->at); /* it still uses the ctx: a fresh one answers */
+    svl_fail(&x->pub, status, why);
+    svl_resume(&x->pub, SVL_DONE);
+}
+
 /* What the wire lent itself for the body goes back at once; a module brings its loan back. */
 static void disown(struct svl_exchange *x)
 {
@@ -241,7 +347,7 @@ static void disown(struct svl_exchange *x)
     if (x->deadlines)
         svl_deadlines_drop(x, 0);
     if (x->state == SVL_LOANED && x->awaits_body)
-        finish(x);
+        end_pieces(x);
     else if (cancel)
         cancel(&x->pub, x->cancel_arg); /* may resume, and so free x: last use */
 }

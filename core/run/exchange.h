@@ -25,12 +25,14 @@ struct svl_filtering;
 struct svl_values;
 struct svl_wire;
 struct svl_deadline;
+struct svl_raw_events;
 
 /* What an exchange answers to: one connection of HTTP/1.1, one stream of HTTP/2. */
 struct svl_wire_ops {
     /* x->pub.res is the answer. svl_exchange_sent() follows once, maybe before this returns. */
     void (*send)(struct svl_wire *wire, struct svl_exchange *x);
-    /* The body is wanted: svl_exchange_body() follows, never before this returns. */
+    /* The body is wanted, or wanted again after a pause: svl_exchange_body() or _piece() follow,
+     * never before this returns. */
     void (*want_body)(struct svl_wire *wire, struct svl_exchange *x);
     /* A pull source has something again. */
     void (*more)(struct svl_wire *wire, struct svl_exchange *x);
@@ -59,6 +61,7 @@ struct svl_exchange {
     uint8_t state; /* enum svl_state */
     bool outwards;
     bool awaits_body;    /* LOANED to the wire, until svl_exchange_body() */
+    bool body_paused;    /* its pieces, by svl_body_pause() */
     bool refused;        /* by the core, before it became a request */
     bool sent, received; /* the wire's: what of the message is over */
     bool body_here;      /* the wire's: the body lies in what is being read */
@@ -71,6 +74,11 @@ struct svl_exchange {
     struct svl_exchange *lender;
     svl_cancel_fn *cancel;
     void *cancel_arg;
+    svl_piece_fn *on_piece; /* who takes the body's pieces while it is awaited */
+    void *piece_arg;
+    uint64_t body_limit; /* 0 = the server's for whole bodies, none for streamed ones */
+    const struct svl_raw_events *raw; /* who takes the connection after this answer */
+    void *raw_arg;
     struct svl_deadline *deadlines;  /* expire.c: of links that wait for the ones further in */
     uint32_t ref;                    /* 1 + place in the worker's handles; 0 = none */
     void **slots;                    /* of the links; NULL until one is used */
@@ -103,8 +111,10 @@ struct svl_exchange *svl_exchange_open(struct svl_worker *worker, struct svl_wir
 
 void svl_exchange_start(struct svl_exchange *x);              /* the head is complete */
 void svl_exchange_body(struct svl_exchange *x, svl_str body); /* what want_body asked for */
-void svl_exchange_sent(struct svl_exchange *x);               /* write over */
-void svl_exchange_abandon(struct svl_exchange *x);            /* the client has gone */
+void svl_exchange_piece(struct svl_exchange *x, svl_str piece, bool last);
+void svl_exchange_body_failed(struct svl_exchange *x, int status, const char *why);
+void svl_exchange_sent(struct svl_exchange *x);    /* write over */
+void svl_exchange_abandon(struct svl_exchange *x); /* the client has gone */
 
 /* Links [first, at], or [first, at) if links[at] itself holds x, go to a fresh exchange that answers
  * for them; x stays with the busy module and may be over already. The caller puts the answer into

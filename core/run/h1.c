@@ -1,6 +1,7 @@
 #include "run/h1.h"
 
 #include "base/check.h"
+#include "run/raw.h"
 #include "serval/log.h"
 
 #include <errno.h>
@@ -23,6 +24,8 @@ struct h1 {
     struct svl_exchange *x;
     struct svl_chunk *chunk;
     char *begin, *at;
+    const struct svl_raw_events *raw; /* takes over when the answer is out */
+    void *raw_arg;
     uint32_t left;
     uint32_t requests;
     uint32_t lingered;
@@ -67,6 +70,9 @@ static void finish_if_over(struct h1 *h)
 
     if (!x->sent || !(x->received || h->closing))
         return;
+    h->raw = x->raw;
+    h->raw_arg = x->raw_arg;
+    x->raw = NULL;
     h->x = NULL;
     svl_exchange_sent(x);
 }
@@ -86,6 +92,8 @@ static bool may_keep(const struct svl_conn *c, const struct h1 *h, const struct 
 {
     unsigned max = service(c)->max_requests;
 
+    if (x->raw)
+        return x->received;
     if (!x->parser.keep_alive || h->stopping || (max && h->requests >= max))
         return false;
     if (c->eof && h->left == 0)
@@ -331,9 +339,9 @@ static int collect(void *arg, const char *data, size_t n)
     struct svl_conn *c = conn_of(x->wire);
     struct svl_chunk *chunk = x->body_chunk;
     int64_t length = x->pub.req.content_length;
-    size_t max = x->parser.limits->max_body, room;
+    size_t room;
 
-    if (x->parser.body_len > max)
+    if (x->parser.body_len > x->body_limit)
         return 413;
     if (!chunk && length == (int64_t)n) {
         x->pub.req.body = (svl_str){data, n};
@@ -347,6 +355,17 @@ static int collect(void *arg, const char *data, size_t n)
     memcpy(chunk->bytes + chunk->len, data, n);
     chunk->len += n;
     return 0;
+}
+
+/* Nothing but the place is noted while llhttp is on the stack: who takes the piece may answer. */
+static int note_piece(void *arg, const char *data, size_t n)
+{
+    struct svl_exchange *x = arg;
+
+    if (x->parser.body_len > x->body_limit)
+        return 413;
+    x->pub.req.body = (svl_str){data, n};
+    return SVL_BODY_STOP;
 }
 
 static svl_str collected(const struct svl_exchange *x)
@@ -422,56 +441,74 @@ static bool parse_head(struct h1 *h, const char **data, size_t *n)
     return true;
 }
 
-/* The answer is given already, or no module has asked for it yet: what is refused then is not
- * answered, the connection just ends. */
-static void body_refused(struct h1 *h)
+/* What is refused when the answer is given already is not answered, the connection just ends. */
+static void body_refused(struct h1 *h, int status, const char *why)
 {
     struct svl_exchange *x = h->x;
 
     h->unread = true;
-    if (!x->awaits_body) {
-        h->closing = true;
-        finish_if_over(h);
+    if (x->awaits_body) {
+        svl_exchange_body_failed(x, status, why);
         return;
     }
-    x->pub.res.close = true;
-    x->awaits_body = false;
-    x->state = SVL_LOANED;
-    svl_fail(&x->pub, x->parser.status, x->parser.why);
-    svl_resume(&x->pub, SVL_DONE);
+    h->closing = true;
+    finish_if_over(h);
 }
 
+static void body_complete(struct h1 *h)
+{
+    struct svl_exchange *x = h->x;
+
+    x->received = true;
+    if (!x->awaits_body)
+        finish_if_over(h);
+    else if (x->on_piece)
+        svl_exchange_piece(x, SVL_STR(""), true);
+    else
+        svl_exchange_body(x, collected(x));
+}
+
+/* As parse_head(). */
 static bool parse_body(struct h1 *h, const char **data, size_t *n)
 {
     struct svl_exchange *x = h->x;
+    bool streams = x->awaits_body && x->on_piece;
+    enum svl_parsed parsed;
     size_t used;
-    enum svl_parsed parsed = svl_parser_body(&x->parser, *data, *n, &used);
 
+    if (streams)
+        x->parser.on_body = note_piece;
+    parsed = svl_parser_body(&x->parser, *data, *n, &used);
     *data += used;
     *n -= used;
     if (parsed == SVL_PARSE_REFUSED) {
-        body_refused(h);
+        x->pub.req.body = SVL_STR_NONE;
+        body_refused(h, x->parser.status, x->parser.why);
         return false;
     }
-    if (parsed == SVL_PARSE_MORE) {
-        if (!x->sent || x->parser.body_len <= DRAIN_MAX)
+    if (streams && x->pub.req.body.p) {
+        svl_str piece = x->pub.req.body;
+
+        x->pub.req.body = SVL_STR_NONE;
+        svl_exchange_piece(x, piece, false);
+        if (h->x != x)
             return true;
-        h->unread = h->closing = true;
-        finish_if_over(h);
-        return false;
     }
-    x->received = true;
-    if (x->awaits_body)
-        svl_exchange_body(x, collected(x));
-    else
-        finish_if_over(h);
-    return true;
+    if (parsed == SVL_PARSE_END) {
+        body_complete(h);
+        return true;
+    }
+    if (!x->sent || x->parser.body_len <= DRAIN_MAX)
+        return true;
+    h->unread = h->closing = true;
+    finish_if_over(h);
+    return false;
 }
 
 /* Whether the bytes behind the head are parsed now. */
 static bool takes_body(const struct svl_exchange *x)
 {
-    return !x->received && (x->awaits_body || x->sent);
+    return !x->received && ((x->awaits_body && !x->body_paused) || x->sent);
 }
 
 /* Own memory for what must not go when this read is over: chunk[begin, at + left). */
@@ -533,12 +570,29 @@ static void linger_or_close(struct svl_conn *c, struct h1 *h)
     svl_conn_deadline(c, service(c)->linger_ms);
 }
 
+/* The connection is somebody else's from now on, and so are the bytes behind the request. */
+static void hand_over(struct svl_conn *c, struct h1 *h)
+{
+    const struct svl_raw_events *events = h->raw;
+    struct svl_chunk *chunk = h->chunk;
+    void *arg = h->raw_arg;
+    svl_str rest = {h->at, h->left};
+
+    h->raw = NULL;
+    svl_raw_begin(c, events, arg, rest);
+    svl_chunk_unref(chunk);
+}
+
 /* What is waited for, and how long. */
 static void settle(struct svl_conn *c, struct h1 *h)
 {
     const struct svl_service *s = service(c);
     struct svl_exchange *x = h->x;
 
+    if (svl_unlikely(h->raw != NULL) && !svl_conn_blocked(c) && !h->closing) {
+        hand_over(c, h);
+        return;
+    }
     if (svl_conn_blocked(c)) {
         svl_conn_read(c, false);
         h->progress = (uint32_t)c->written;
@@ -570,7 +624,7 @@ static void process(struct svl_conn *c, const char *data, size_t n, bool own)
     const char *begin = own && h->x && h->x->state == SVL_READING ? h->begin : data;
 
     h->busy = true;
-    while (n > 0 && !h->closing && !svl_conn_blocked(c)) {
+    while (n > 0 && !h->closing && !h->raw && !svl_conn_blocked(c)) {
         bool more;
 
         if (!h->x) {
@@ -683,9 +737,7 @@ static void on_timer(struct svl_conn *c)
     } else if (x && x->state == SVL_READING && svl_parser_started(&x->parser)) {
         refuse(h, 408, "the request did not arrive in time");
     } else if (x && x->awaits_body) {
-        x->parser.status = 408;
-        x->parser.why = "the body did not arrive in time";
-        body_refused(h);
+        body_refused(h, 408, "the body did not arrive in time");
     } else {
         svl_conn_close(c);
     }
@@ -710,6 +762,8 @@ static void on_gone(struct svl_conn *c)
     h->x = NULL;
     svl_chunk_unref(h->chunk);
     h->chunk = NULL;
+    if (h->raw && h->raw->on_gone)
+        h->raw->on_gone(NULL, h->raw_arg);
     if (!x)
         return;
     if (x->state == SVL_SENDING && !x->sent)

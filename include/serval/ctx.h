@@ -125,6 +125,29 @@ static inline svl_str svl_param(const struct svl_ctx *ctx, svl_str name);
  * once the body is there, even if it is empty. */
 enum svl_verdict svl_await_body(struct svl_ctx *ctx);
 
+/* `return svl_stream_body(ctx, fn, arg);` in on_request: the body comes piece by piece, however
+ * large it is, and nothing of it is kept. fn returns SVL_PENDING to get the next piece; any other
+ * verdict is the hook's own, and what is left of the body is dropped. After SVL_PIECE_LAST,
+ * SVL_PENDING means that svl_resume() follows. Without a body, fn gets one empty last piece. */
+enum svl_piece {
+    SVL_PIECE,      /* more may follow */
+    SVL_PIECE_LAST, /* the end of the body; the piece may be empty */
+    SVL_PIECE_GONE, /* no more will come: the client left, or broke a rule, for which the core
+                     * answers. Everything is over when fn returns, unless it says SVL_PENDING,
+                     * because others still use the ctx: then svl_resume() ends it. */
+};
+typedef enum svl_verdict svl_piece_fn(struct svl_ctx *ctx, void *arg, svl_str piece,
+                                      enum svl_piece kind);
+enum svl_verdict svl_stream_body(struct svl_ctx *ctx, svl_piece_fn *fn, void *arg);
+
+/* Between pieces: none comes until svl_body_continue(), and the client is held back. */
+void svl_body_pause(struct svl_ctx *ctx);
+void svl_body_continue(struct svl_ctx *ctx);
+
+/* Before the body is asked for: another limit than svl_server_config::max_body. A streamed body
+ * has none otherwise. Above it: 413. */
+void svl_body_limit(struct svl_ctx *ctx, uint64_t bytes);
+
 /* Who is at the other end. */
 struct svl_address {
     uint8_t family; /* AF_INET, AF_INET6, AF_UNIX; 0 = in memory */

@@ -13,6 +13,7 @@
 #include "serval/form.h"
 #include "serval/headers.h"
 #include "serval/ip.h"
+#include "serval/hijack.h"
 #include "serval/log.h"
 #include "serval/mime.h"
 #include "serval/module.h"

@@ -1,0 +1,49 @@
+/* Taking a connection over after an answer, to speak something else than HTTP on it. */
+#ifndef SVL_HIJACK_H
+#define SVL_HIJACK_H
+
+#include "serval/ctx.h"
+
+/* A connection that is no longer HTTP. Lives until on_gone; one loop thread. */
+struct svl_raw;
+
+/* All but on_data may be NULL. */
+struct svl_raw_events {
+    void (*on_open)(struct svl_raw *raw, void *arg); /* the answer is out */
+    /* Bytes have come; those the client sent behind its request come first. Valid during the
+     * call. */
+    void (*on_data)(struct svl_raw *raw, void *arg, svl_str data);
+    void (*on_eof)(struct svl_raw *raw, void *arg);     /* it sends no more; NULL = close */
+    void (*on_drained)(struct svl_raw *raw, void *arg); /* what was written is with the kernel */
+    void (*on_stop)(struct svl_raw *raw, void *arg);    /* the server stops; NULL = close */
+    void (*on_gone)(struct svl_raw *raw, void *arg);    /* the last call, always */
+};
+
+/* When the answer has been sent and the request was read, the connection is `events`' instead of
+ * being closed or kept. `events` and arg must stay valid until on_gone, which is called even if
+ * the client leaves before. The rest of the request's body must have been awaited, or there is
+ * none: otherwise the connection ends, and only on_gone comes, with raw NULL. */
+void svl_hijack(struct svl_ctx *ctx, const struct svl_raw_events *events, void *arg);
+
+/* The answer 101 (RFC 9110 15.2.2) to a request whose Upgrade names `protocol`, then as
+ * svl_hijack(). Returns SVL_DONE; or 426 with Upgrade as an answer if the request does not. */
+enum svl_verdict svl_switch(struct svl_ctx *ctx, svl_str protocol,
+                            const struct svl_raw_events *events, void *arg);
+
+/* Copies the bytes and sends them at the end of the current callback, or at once from elsewhere.
+ * Returns false when the client does not keep up: then wait for on_drained, the bytes are kept. */
+bool svl_raw_write(struct svl_raw *raw, svl_str bytes);
+
+/* Whether on_data is called; off, the client is held back. On at first. */
+void svl_raw_read(struct svl_raw *raw, bool on);
+
+/* Closes if nothing was read or written for so long; 0 = never, as at first. */
+void svl_raw_idle(struct svl_raw *raw, unsigned ms);
+
+/* Closes when everything written is out. on_gone may come before this returns. */
+void svl_raw_close(struct svl_raw *raw);
+
+const struct svl_address *svl_raw_peer(const struct svl_raw *raw);
+struct svl_worker *svl_raw_worker(const struct svl_raw *raw);
+
+#endif
