@@ -40,6 +40,14 @@ struct svl_gather {
     struct svl_tail tail;
 };
 
+/* What the loop is busy with, for run/watchdog.c. */
+struct svl_watch {
+    _Atomic(uintptr_t) link;       /* a struct svl_link, see watchdog.h; 0 = no hook runs */
+    _Atomic(const char *) doing;   /* svl_doing(), */
+    _Atomic(uintptr_t) doing_link; /* and who said it, marked */
+    atomic_ulong stalls;           /* hooks that took too long */
+};
+
 struct svl_worker {
     struct uv_loop_s *loop;
     struct svl_server *server; /* run/: whose worker this is */
@@ -60,6 +68,7 @@ struct svl_worker {
     bool pinned;               /* somebody keeps what was read in this round */
     struct svl_gather gather;
 
+    struct svl_watch watch;
     struct svl_mailbox mailbox;
     struct svl_offload *offload;       /* the server's; NULL = there is none */
     struct svl_handles handles_of_ctx; /* run/: what svl_ref points at */

@@ -7,6 +7,7 @@
 #include "run/exchange.h"
 
 #include "base/check.h"
+#include "run/watchdog.h"
 #include "run/filter.h"
 #include "run/values.h"
 #include "serval/hijack.h"
@@ -16,6 +17,7 @@ static enum svl_verdict ask(struct svl_exchange *x)
     const struct svl_link *link = &x->chain->links[x->at];
     const struct svl_module *module = link->module;
 
+    svl_watch_hook(x->pub.worker, link);
     if (x->outwards)
         return module->on_response ? module->on_response(link, &x->pub) : SVL_NEXT;
     x->entered = (uint8_t)(x->at + 1);
@@ -91,6 +93,15 @@ static void tell_refused(struct svl_exchange *x)
     }
 }
 
+static void end(const struct svl_link *link, struct svl_exchange *x)
+{
+    uintptr_t outer = svl_watch_outer(x->pub.worker);
+
+    svl_watch_hook(x->pub.worker, link);
+    link->module->on_done(link, &x->pub);
+    svl_watch_leave(x->pub.worker, outer);
+}
+
 static void finish(struct svl_exchange *x)
 {
     if (x->filtering)
@@ -101,7 +112,7 @@ static void finish(struct svl_exchange *x)
         const struct svl_link *link = &x->chain->links[--x->entered];
 
         if (link->module->on_done)
-            link->module->on_done(link, &x->pub);
+            end(link, x);
     }
     if (svl_unlikely(x->ref != 0))
         svl_handles_drop(&x->pub.worker->handles_of_ctx, x->ref - 1);
@@ -113,6 +124,7 @@ static void lend(struct svl_exchange *x)
 {
     svl_cancel_fn *cancel = x->cancel;
 
+    svl_watch_leave(x->pub.worker, 0);
     x->state = SVL_LOANED;
     if (x->wire)
         return;
@@ -135,11 +147,13 @@ static bool heed(struct svl_exchange *x, enum svl_verdict v)
     x->cancel = NULL;
     x->awaits_body = false;
     if (svl_unlikely(!x->wire)) { /* the client went away inside the hook */
+        svl_watch_leave(x->pub.worker, 0);
         finish(x);
         return false;
     }
     if (obey(x, v))
         return true;
+    svl_watch_leave(x->pub.worker, 0);
     send(x);
     return false;
 }
@@ -155,6 +169,8 @@ static void carry(struct svl_exchange *x)
 void svl_resume_with(struct svl_ctx *ctx, svl_handler_fn *step, void *arg)
 {
     struct svl_exchange *x = svl_exchange_of(ctx);
+    struct svl_worker *w = ctx->worker;
+    uintptr_t outer = svl_watch_outer(w);
 
     SVL_MISUSE_IF(x->magic != SVL_EXCHANGE_MAGIC, "svl_resume_with: this ctx is over");
     SVL_MISUSE_IF(x->state != SVL_LOANED || x->awaits_body, "svl_resume_with: nothing is pending");
@@ -165,8 +181,10 @@ void svl_resume_with(struct svl_ctx *ctx, svl_handler_fn *step, void *arg)
     }
     x->state = SVL_RUNNING;
     x->early = -1;
+    svl_watch_hook(w, &x->chain->links[x->at]);
     if (heed(x, step(ctx, arg)))
         carry(x);
+    svl_watch_leave(w, outer);
 }
 
 enum svl_verdict svl_pend(struct svl_ctx *ctx, svl_cancel_fn *cancel, void *arg)
@@ -182,6 +200,8 @@ enum svl_verdict svl_pend(struct svl_ctx *ctx, svl_cancel_fn *cancel, void *arg)
 void svl_resume(struct svl_ctx *ctx, enum svl_verdict v)
 {
     struct svl_exchange *x = svl_exchange_of(ctx);
+    struct svl_worker *w = ctx->worker;
+    uintptr_t outer;
 
     SVL_MISUSE_IF(x->magic != SVL_EXCHANGE_MAGIC, "svl_resume: this ctx is over");
     SVL_MISUSE_IF(v == SVL_PENDING, "svl_resume: needs a final verdict");
@@ -196,11 +216,13 @@ void svl_resume(struct svl_ctx *ctx, enum svl_verdict v)
         finish(x);
         return;
     }
+    outer = svl_watch_outer(w);
     x->state = SVL_RUNNING;
     if (obey(x, v))
         carry(x);
     else
         send(x);
+    svl_watch_leave(w, outer);
 }
 
 /* Asks the wire for the body, unless it is known to be too large. */

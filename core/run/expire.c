@@ -2,6 +2,7 @@
 #include "run/exchange.h"
 
 #include "base/check.h"
+#include "run/watchdog.h"
 #include "serval/async.h"
 
 struct svl_deadline {
@@ -148,8 +149,11 @@ struct svl_alarm {
 static void ring(struct svl_timer *timer)
 {
     struct svl_alarm *alarm = svl_container(timer, struct svl_alarm, timer);
+    struct svl_worker *w = alarm->ctx->worker;
 
+    svl_watch_hook(w, &svl_watch_alarm);
     alarm->fn(alarm->ctx, alarm->arg);
+    svl_watch_leave(w, 0);
 }
 
 static void stop(void *arg)

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "run/exchange.h"
+#include "run/watchdog.h"
 
 #include <stdlib.h>
 
@@ -74,7 +75,7 @@ enum svl_verdict svl_offload(struct svl_ctx *ctx, svl_work_fn *work, svl_handler
 
 struct post {
     struct svl_mail mail;
-    svl_ref ref; /* worker is NULL when it is about none */
+    svl_ref ref; /* only the worker is, when it is about no ctx */
     svl_post_fn *fn;
     svl_alarm_fn *ctx_fn;
     void *arg;
@@ -85,10 +86,12 @@ static void deliver(struct svl_mail *mail)
     struct post post = *svl_container(mail, struct post, mail);
 
     free(svl_container(mail, struct post, mail));
+    svl_watch_hook(post.ref.worker, &svl_watch_post);
     if (post.fn)
         post.fn(post.arg);
     else
         post.ctx_fn(svl_ref_get(&post.ref), post.arg);
+    svl_watch_leave(post.ref.worker, 0);
 }
 
 static void send(struct svl_worker *w, const struct post *what)
@@ -102,7 +105,7 @@ static void send(struct svl_worker *w, const struct post *what)
 
 void svl_post(struct svl_worker *w, svl_post_fn *fn, void *arg)
 {
-    send(w, &(struct post){.fn = fn, .arg = arg});
+    send(w, &(struct post){.ref.worker = w, .fn = fn, .arg = arg});
 }
 
 void svl_post_ctx(svl_ref ref, svl_alarm_fn *fn, void *arg)

@@ -5,6 +5,7 @@
 #include "net/listener.h"
 #include "net/offload.h"
 #include "run/h1.h"
+#include "run/watchdog.h"
 #include "serval/error.h"
 #include "serval/log.h"
 
@@ -120,6 +121,7 @@ static int complete(struct svl_server_config *c)
     DEFAULT(c->grace_ms, 10000);
     DEFAULT(c->offload_threads, 4 * c->workers);
     DEFAULT(c->offload_queue, 1024);
+    DEFAULT(c->watchdog_ms, 200);
     DEFAULT(c->max_connections, connections_by_files(c->workers));
     if (c->workers > MAX_WORKERS || c->max_fields > 250) {
         svl_log(SVL_ALERT, "server: at most %d workers and 250 header fields", MAX_WORKERS);
@@ -406,8 +408,29 @@ static void *run_thread(void *arg)
     return NULL;
 }
 
+unsigned long long svl_server_stalls(const struct svl_server *s)
+{
+    unsigned long long n = 0;
+
+    for (unsigned i = 0; i < s->n_runners; i++)
+        n += atomic_load_explicit(&s->runners[i].worker.watch.stalls, memory_order_relaxed);
+    return n;
+}
+
+static struct svl_watchdog *start_watchdog(struct svl_server *s)
+{
+    struct svl_worker *workers[MAX_WORKERS];
+
+    if (s->config.watchdog_ms == SVL_NEVER)
+        return NULL;
+    for (unsigned i = 0; i < s->n_runners; i++)
+        workers[i] = &s->runners[i].worker;
+    return svl_watchdog_start(workers, s->n_runners, s->config.watchdog_ms);
+}
+
 int svl_server_run(struct svl_server *s)
 {
+    struct svl_watchdog *dog = start_watchdog(s);
     bool forced;
 
     for (unsigned i = 1; i < s->n_runners; i++) {
@@ -432,6 +455,7 @@ int svl_server_run(struct svl_server *s)
             pthread_join(r->thread, NULL);
         forced = forced || r->worker.forced;
     }
+    svl_watchdog_stop(dog);
     return forced ? SVL_EGONE : 0;
 }
 

@@ -77,6 +77,9 @@ bool svl_offload_unwanted(void);
  * the hook that had pended, and may answer or pend again. Skipped when nobody waits. */
 void svl_resume_with(struct svl_ctx *ctx, svl_handler_fn *step, void *arg);
 
+/* In a hook: what it does now, for the watchdog's line ("GET /users/:id"). Static text. */
+void svl_doing(struct svl_ctx *ctx, const char *what);
+
 /* From other threads ------------------------------------------------------------------------*/
 
 struct svl_server;

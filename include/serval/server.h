@@ -30,6 +30,10 @@ struct svl_server_config {
     unsigned offload_threads; /* 0 = four for each worker */
     unsigned offload_queue;   /* jobs that wait for one; 0 = 1024; above it 503 */
 
+    /* A hook or handler that holds its worker's loop longer is named in the log. 0 = 200 ms,
+     * SVL_NEVER (async.h) = do not watch. */
+    unsigned watchdog_ms;
+
     /* Limits, and the status when one is passed. */
     size_t max_target;        /* request target, bytes; 0 = 8192; 414 */
     size_t max_head;          /* request line and fields, bytes; 0 = 16384; 431 */
@@ -65,6 +69,9 @@ int svl_server_run(struct svl_server *server);
 /* Any thread, and signal handlers: stop accepting, close idle connections, finish what is being
  * answered, then svl_server_run() returns. The second call closes at once. */
 void svl_server_stop(struct svl_server *server);
+
+/* Any thread: how often the watchdog has found a hook that took too long. */
+unsigned long long svl_server_stalls(const struct svl_server *server);
 
 /* After svl_server_run(), or instead of it. NULL is fine. */
 void svl_server_close(struct svl_server *server);
