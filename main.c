@@ -7,6 +7,9 @@
 #if SVL_HAVE_ACCESS_LOG
 #include "serval/mod/access_log.h"
 #endif
+#if SVL_HAVE_COMPRESS
+#include "serval/mod/compress.h"
+#endif
 #if SVL_HAVE_FS
 #include "serval/mod/fs.h"
 #endif
@@ -26,7 +29,7 @@ enum { LOG_AUTO, LOG_PRETTY, LOG_COMBINED, LOG_OFF }; /* the first three as in a
 static const char *const log_formats[] = {"auto", "pretty", "combined", "off"};
 
 struct options {
-    const char *listen[SVL_MAX_LISTEN], *dir, *log_file;
+    const char *listen[SVL_MAX_LISTEN], *dir, *log_file, *codings;
     char own[SVL_MAX_LISTEN][24]; /* addresses made from port numbers */
     unsigned n_listen, workers;
     int log; /* LOG_... */
@@ -57,6 +60,7 @@ static const struct svl_option table[] = {
     {WORKERS, "workers", "N", "threads that serve; auto, the default, is one per CPU"},
     {LOG, "log", "FORMAT", "access log: pretty, combined, off, or auto"},
     {LOG_FILE, "log-file", "PATH", "append the access log to a file, not to stdout"},
+    {'z', "compress", "LIST", "codings for text: br,zstd,gzip,deflate by default; or off"},
     {'q', "quiet", NULL, "no start-up lines, no access log on stdout"},
     {MODULES, "modules", NULL, "list the modules that are built in"},
     {'h', "help", NULL, "show this"},
@@ -115,6 +119,7 @@ static const char *take(void *to, int id, const char *value)
             ;
         return strcmp(value, log_formats[o->log]) ? "give pretty, combined, off or auto" : NULL;
     case LOG_FILE: o->log_file = value; return NULL;
+    case 'z': o->codings = value; return NULL;
     case 'q': o->quiet = true; return NULL;
     case 'h': show_help(); exit(0);
     case MODULES: show_modules(); exit(0);
@@ -147,6 +152,10 @@ static void complete(struct options *o)
 #if !SVL_HAVE_ACCESS_LOG
     if (o->log_file || o->log == LOG_PRETTY || o->log == LOG_COMBINED)
         refuse(EXIT_USAGE, "--log: this serval was built without the access_log module");
+#endif
+#if !SVL_HAVE_COMPRESS
+    if (o->codings && strcmp(o->codings, "off"))
+        refuse(EXIT_USAGE, "--compress: this serval was built without the compress module");
 #endif
 #if !SVL_HAVE_FS
     refuse(EXIT_USAGE, "%s: this serval was built without the fs module", o->dir);
@@ -215,6 +224,9 @@ static int serve(struct options *o)
     const struct svl_use chain[] = {
 #if SVL_HAVE_ACCESS_LOG
         SVL_USE(access_log, .path = o->log_file, .format = (enum svl_access_log_format)o->log),
+#endif
+#if SVL_HAVE_COMPRESS
+        SVL_USE(compress, .codings = o->codings),
 #endif
 #if SVL_HAVE_FS
         SVL_USE(fs, .root = o->dir, .listing = true),

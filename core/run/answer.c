@@ -278,7 +278,7 @@ void svl_response_reset(struct svl_ctx *ctx)
         svl_filters_drop(svl_exchange_of(ctx));
     drop_body(ctx);
     res->status = 0;
-    res->close = false;
+    res->close = res->no_transform = false;
     res->reason = res->content_type = SVL_STR_NONE;
     res->headers.n = 0;
     memset(res->headers.first, 0, sizeof res->headers.first);

@@ -76,6 +76,7 @@ struct svl_body {
 struct svl_response {
     int status;           /* 0 until somebody answers */
     bool close;           /* this is the connection's last answer */
+    bool no_transform;    /* see svl_no_transform() */
     svl_str reason;       /* p is NULL = the standard one */
     svl_str content_type; /* p is NULL = none is sent */
     struct svl_headers headers;
@@ -196,6 +197,10 @@ void svl_response_reset(struct svl_ctx *ctx);
 /* This answer is the connection's last. */
 static inline void svl_close(struct svl_ctx *ctx);
 
+/* The body goes out as it is: modules on the way out do not compress it or change it otherwise. For
+ * answers that hold both a secret and something that somebody else may have chosen (BREACH). */
+static inline void svl_no_transform(struct svl_ctx *ctx);
+
 /* Answering later ---------------------------------------------------------------------------
  *
  * A hook that cannot answer yet returns svl_pend(). From then on the ctx is on loan to the
@@ -236,6 +241,11 @@ static inline svl_str svl_param(const struct svl_ctx *ctx, svl_str name)
 static inline void svl_close(struct svl_ctx *ctx)
 {
     ctx->res.close = true;
+}
+
+static inline void svl_no_transform(struct svl_ctx *ctx)
+{
+    ctx->res.no_transform = true;
 }
 
 #endif

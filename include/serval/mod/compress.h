@@ -1,0 +1,36 @@
+/* compress: gives answers a content coding that the client accepts. */
+#ifndef SVL_MOD_COMPRESS_H
+#define SVL_MOD_COMPRESS_H
+
+#include "serval/features.h"
+#include "serval/module.h"
+
+#if !SVL_HAVE_COMPRESS
+#error "module compress is not built in: cmake -DSVL_MODULE_COMPRESS=ON"
+#endif
+
+/* Zero means "the default" everywhere. */
+struct svl_compress_config {
+    const char *codings; /* in order of preference where the client has none; those that are not
+                               * built in are left out; "off" = none;
+                               * NULL = "br, zstd, gzip, deflate" */
+    const char *const *types; /* "text/html", "text/" (all of text), "*+json"; NULL at the end;
+                               * NULL = text, and what is text by another name */
+    const char *const *skip;  /* paths that begin so are left alone; NULL at the end; NULL = none */
+    size_t min_bytes;         /* shorter bodies are left alone; 0 = 256 */
+
+    int gzip_level; /* 1 to 9, also of deflate; 0 = 6 */
+    int br_level;   /* 1 to 11; 0 = 4 */
+    int zstd_level; /* 1 to 19; 0 = 3 */
+
+    size_t memory;      /* of encoders at work, per worker; what would go beyond that is sent as
+                              * it is; 0 = 64 MiB */
+    size_t cache_bytes; /* compressed bodies kept, per worker; 0 = 16 MiB */
+    size_t cache_body_bytes; /* longer compressed bodies are not kept; 0 = 1 MiB */
+    unsigned cache_entries;  /* compressed bodies kept, per worker; 0 = 1024 */
+    bool no_cache;           /* none are kept */
+};
+
+extern const struct svl_module svl_compress_module;
+
+#endif
