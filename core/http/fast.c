@@ -80,7 +80,7 @@ static const char *read_field(struct svl_parser *p, const char *at, const char *
     value = colon + 1;
     while (value < end && (*value == ' ' || *value == '\t'))
         value++;
-    if (svl_parser_add_field(p, at, (size_t)(colon - at)) != 0)
+    if (!svl_parser_add_field(p, at, (size_t)(colon - at)))
         return NULL;
     h = &p->req->headers.at[p->req->headers.n - 1];
     at = find_control(value, end);

@@ -46,6 +46,16 @@ static int check_expect(struct svl_parser *p, svl_str value)
     return 0;
 }
 
+/* llhttp has read the number too; two readers must agree before bytes are skipped by it. */
+static int check_content_length(struct svl_parser *p, svl_str value)
+{
+    unsigned long long length;
+
+    if (!svl_str_u64(value, &length) || (int64_t)length != p->req->content_length)
+        return refuse(p, 400, "Content-Length is not well formed, or not alone");
+    return 0;
+}
+
 static int check_known(struct svl_parser *p, enum svl_header_id id, svl_str value, bool again)
 {
     switch (id) {
@@ -56,7 +66,9 @@ static int check_known(struct svl_parser *p, enum svl_header_id id, svl_str valu
             return refuse(p, 400, "Host is not well formed");
         return 0;
     case SVL_H_CONTENT_LENGTH:
-        return again ? refuse(p, 400, "there is more than one Content-Length") : 0;
+        if (again)
+            return refuse(p, 400, "there is more than one Content-Length");
+        return check_content_length(p, value);
     case SVL_H_TRANSFER_ENCODING:
         if (again)
             return refuse(p, 400, "there is more than one Transfer-Encoding");
@@ -74,14 +86,41 @@ static void trim(struct svl_header *h)
         h->value_len--;
 }
 
-/* For a value without bytes llhttp says nothing, or names a place behind the line's end. */
-static const char *empty_value(const struct svl_header *h)
+/* Whether the line that begins at *at is name, colon, value and CRLF, which llhttp does not tell:
+ * it takes a bare LF, and goes on with a value in the next line (RFC 9112 2.2, 5.2). For a value
+ * without bytes it says nothing, or names a place behind the line's end. */
+static bool check_line(struct svl_header *h, const char **at)
 {
-    const char *at = h->name + h->name_len + 1; /* behind the colon */
+    const char *value = h->name + h->name_len + 1, *end;
 
-    while (*at == ' ' || *at == '\t')
-        at++;
-    return at;
+    while (*value == ' ' || *value == '\t')
+        value++;
+    if (h->value_len == 0)
+        h->value = value;
+    end = h->value + h->value_len;
+    if (h->name != *at || h->value != value || end[0] != '\r' || end[1] != '\n')
+        return false;
+    *at = end + 2;
+    return true;
+}
+
+static int check_lines(struct svl_parser *p, const char *end)
+{
+    struct svl_headers *headers = &p->req->headers;
+    const char *at = p->req->target.p + p->req->target.n + sizeof " HTTP/1.1\r\n" - 1;
+
+    for (unsigned i = 0; i < headers->n; i++) {
+        struct svl_header *h = &headers->at[i];
+
+        if (h->name_len == 0)
+            return refuse(p, 400, "a header field has no name");
+        if (!check_line(h, &at))
+            return refuse(p, 400, "a header line does not end in CRLF, or goes on in the next");
+        h->id = (uint16_t)svl_header_id(svl_header_name(h));
+    }
+    if (at != end - 2)
+        return refuse(p, 400, "a header line does not end in CRLF, or goes on in the next");
+    return 0;
 }
 
 static int check_fields(struct svl_parser *p)
@@ -93,15 +132,7 @@ static int check_fields(struct svl_parser *p)
         enum svl_header_id id;
         int status;
 
-        if (h->name_len == 0)
-            return refuse(p, 400, "a header field has no name");
-        if (h->value_len == 0)
-            h->value = empty_value(h);
-        if (h->value[h->value_len] != '\r' || h->value[h->value_len + 1] != '\n')
-            return refuse(p, 400, "a header line does not end in CRLF");
         trim(h);
-        if (!p->fast)
-            h->id = (uint16_t)svl_header_id(svl_header_name(h));
         id = (enum svl_header_id)h->id;
         if (id == SVL_H_OTHER)
             continue;
@@ -110,6 +141,26 @@ static int check_fields(struct svl_parser *p)
             return status;
         if (!headers->first[id])
             headers->first[id] = (uint8_t)(i + 1);
+    }
+    return 0;
+}
+
+/* What is one or the other reader's business in the fast lane (fast.c). */
+static int check_framing(struct svl_parser *p)
+{
+    const struct svl_headers *headers = &p->req->headers;
+    bool coded = headers->first[SVL_H_TRANSFER_ENCODING] != 0;
+
+    if (coded && headers->first[SVL_H_CONTENT_LENGTH])
+        return refuse(p, 400, "there are Transfer-Encoding and Content-Length");
+    if (coded != p->chunked)
+        return refuse(p, 400, "Transfer-Encoding is not well formed");
+    if (!p->chunked && p->req->content_length < 0) /* above 2^63 - 1 */
+        return refuse(p, 413, "the body is too large");
+    if (headers->first[SVL_H_CONNECTION]) {
+        p->says_close = svl_headers_has_token(headers, SVL_H_CONNECTION, SVL_STR("close"));
+        p->says_keep_alive =
+            svl_headers_has_token(headers, SVL_H_CONNECTION, SVL_STR("keep-alive"));
     }
     return 0;
 }
@@ -130,7 +181,13 @@ int svl_gate_head(struct svl_parser *p, const char *end)
         return status;
     if (memcmp(end - 4, "\r\n\r\n", 4) != 0)
         return refuse(p, 400, "the header section does not end in CRLF CRLF");
+    status = p->fast ? 0 : check_lines(p, end);
+    if (status)
+        return status;
     status = check_fields(p);
+    if (status)
+        return status;
+    status = p->fast ? 0 : check_framing(p);
     if (status)
         return status;
     if (req->minor == 1 && !req->headers.first[SVL_H_HOST])
@@ -139,9 +196,9 @@ int svl_gate_head(struct svl_parser *p, const char *end)
     status = svl_target_read(req, p->arena, &p->why);
     if (status)
         return status;
+    if (req->host.n > 0 && memchr(req->host.p, '%', req->host.n))
+        return refuse(p, 400, "there is an escape in Host");
 
     p->keep_alive = wants_keep_alive(p);
-    if (!p->chunked && req->content_length < 0) /* above 2^63 - 1 */
-        return refuse(p, 413, "the body is too large");
     return 0;
 }

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { METHOD, HEAD, BODY };
+enum { METHOD, HEAD, BODY, TRAILERS };
 
 #define MAX_METHOD 32         /* longest method token, bytes */
 #define MAX_BLANK_LINES 4     /* empty lines before a request (RFC 9112 2.2) */
@@ -23,6 +23,15 @@ static int refuse(struct svl_parser *p, int status, const char *why)
     return -1;
 }
 
+/* A limit that is passed in a head is only noted, and reported when the head is over: spans come
+ * in pieces, and what is answered must not depend on how the bytes were cut. */
+static int note(struct svl_parser *p, int status, const char *why)
+{
+    if (!p->status)
+        refuse(p, status, why);
+    return 0;
+}
+
 static int on_url(llhttp_t *ll, const char *at, size_t len)
 {
     struct svl_parser *p = parser_of(ll);
@@ -32,7 +41,7 @@ static int on_url(llhttp_t *ll, const char *at, size_t len)
         target->p = at;
     target->n += len;
     if (target->n > p->limits->max_target)
-        return refuse(p, 414, "the request target is too long");
+        note(p, 414, "the request target is too long");
     return 0;
 }
 
@@ -47,16 +56,16 @@ static void grow(struct svl_headers *headers, struct svl_arena *arena)
     headers->room = (uint16_t)room;
 }
 
-int svl_parser_add_field(struct svl_parser *p, const char *name, size_t len)
+bool svl_parser_add_field(struct svl_parser *p, const char *name, size_t len)
 {
     struct svl_headers *headers = &p->req->headers;
 
     if (headers->n >= p->limits->max_fields)
-        return refuse(p, 431, "too many header fields");
+        return false;
     if (headers->n == headers->room)
         grow(headers, p->arena);
     headers->at[headers->n++] = (struct svl_header){.name = name, .name_len = (uint16_t)len};
-    return 0;
+    return true;
 }
 
 static int on_field(llhttp_t *ll, const char *at, size_t len)
@@ -65,17 +74,15 @@ static int on_field(llhttp_t *ll, const char *at, size_t len)
     struct svl_headers *headers = &p->req->headers;
     struct svl_header *last;
 
-    if (p->phase == BODY) /* trailers are counted as overhead and dropped (RFC 9110 6.5.1) */
+    if (p->status)
         return 0;
     if (len > UINT16_MAX)
-        return refuse(p, 431, "a header name is too long");
-    if (headers->n == 0)
-        return svl_parser_add_field(p, at, len);
-    last = &headers->at[headers->n - 1];
-    if (last->value || last->name + last->name_len != at)
-        return svl_parser_add_field(p, at, len);
+        return note(p, 431, "a header name is too long");
+    last = headers->n ? &headers->at[headers->n - 1] : NULL;
+    if (!last || last->value || last->name + last->name_len != at)
+        return svl_parser_add_field(p, at, len) ? 0 : note(p, 431, "too many header fields");
     if (last->name_len + len > UINT16_MAX)
-        return refuse(p, 431, "a header name is too long");
+        return note(p, 431, "a header name is too long");
     last->name_len = (uint16_t)(last->name_len + len);
     return 0;
 }
@@ -86,7 +93,7 @@ static int on_value(llhttp_t *ll, const char *at, size_t len)
     struct svl_headers *headers = &p->req->headers;
     struct svl_header *last;
 
-    if (p->phase == BODY)
+    if (p->status)
         return 0;
     last = &headers->at[headers->n - 1];
     if (!last->value) {
@@ -95,7 +102,7 @@ static int on_value(llhttp_t *ll, const char *at, size_t len)
         return 0;
     }
     if (last->value + last->value_len != at)
-        return refuse(p, 400, "a header value goes on in the next line");
+        return note(p, 400, "a header value goes on in the next line");
     last->value_len += (uint32_t)len;
     return 0;
 }
@@ -104,8 +111,6 @@ static int on_head(llhttp_t *ll)
 {
     struct svl_parser *p = parser_of(ll);
 
-    p->says_close = ll->flags & F_CONNECTION_CLOSE;
-    p->says_keep_alive = ll->flags & F_CONNECTION_KEEP_ALIVE;
     p->chunked = ll->flags & F_CHUNKED;
     p->req->content_length = p->chunked ? -1 : (int64_t)ll->content_length;
     p->upgrade = ll->upgrade != 0;
@@ -127,10 +132,18 @@ static int on_body(llhttp_t *ll, const char *at, size_t len)
     return status ? refuse(p, status, "the body is too large") : 0;
 }
 
+/* What follows the last chunk is not llhttp's. */
 static int on_chunk(llhttp_t *ll)
 {
-    parser_of(ll)->chunks++;
-    return 0;
+    struct svl_parser *p = parser_of(ll);
+
+    p->chunks++;
+    if (ll->content_length > INT64_MAX)
+        return refuse(p, 413, "the body is too large");
+    if (ll->content_length > 0)
+        return 0;
+    p->phase = TRAILERS;
+    return HPE_PAUSED;
 }
 
 static int on_end(llhttp_t *ll)
@@ -162,6 +175,7 @@ void svl_parser_begin(struct svl_parser *p, struct svl_request *req,
     p->overhead = 0;
     p->chunks = 0;
     p->phase = METHOD;
+    p->trailer = 0;
     p->ended = false;
     p->fast = false;
     p->says_close = false;
@@ -225,8 +239,6 @@ static enum svl_parsed read_method(struct svl_parser *p, const char *data, size_
 /* HTTP/1.2 and above, and 0.9, are not ours to answer: say which it is where it can be seen. */
 static enum svl_parsed refuse_head(struct svl_parser *p, llhttp_errno_t error)
 {
-    if (p->status)
-        return SVL_PARSE_REFUSED;
     switch (error) {
     case HPE_INVALID_VERSION: return refused(p, 505, "this version of HTTP is not supported");
     case HPE_INVALID_URL: return refused(p, 400, "the request target is not well formed");
@@ -241,7 +253,7 @@ static enum svl_parsed refuse_head(struct svl_parser *p, llhttp_errno_t error)
 
 static enum svl_parsed finish_head(struct svl_parser *p, const char *end)
 {
-    int status = svl_gate_head(p, end);
+    int status = p->status ? p->status : svl_gate_head(p, end);
 
     if (status)
         return refused(p, status, p->why);
@@ -253,7 +265,7 @@ enum svl_parsed svl_parser_head(struct svl_parser *p, const char *data, size_t l
 {
     const char *begin = data;
     llhttp_errno_t error;
-    size_t done;
+    size_t done, room;
 
     *used = 0;
     if (p->phase == METHOD) {
@@ -275,13 +287,17 @@ enum svl_parsed svl_parser_head(struct svl_parser *p, const char *data, size_t l
         len -= done;
     }
 
+    room = p->head_len < p->limits->max_head ? p->limits->max_head - p->head_len : 0;
+    if (len > room)
+        len = room;
     error = llhttp_execute(&p->ll, data, len);
     if (error == HPE_OK) {
         *used = (size_t)(data + len - begin);
         p->head_len += len;
-        if (p->head_len > p->limits->max_head)
-            return refused(p, 431, "the header section is too large");
-        return SVL_PARSE_MORE;
+        if (len < room)
+            return SVL_PARSE_MORE;
+        note(p, 431, "the header section is too large");
+        return SVL_PARSE_REFUSED;
     }
     if (error != HPE_PAUSED)
         return refuse_head(p, error);
@@ -290,12 +306,48 @@ enum svl_parsed svl_parser_head(struct svl_parser *p, const char *data, size_t l
     llhttp_resume(&p->ll);
     p->head_len += done;
     *used = (size_t)(data + done - begin);
-    if (p->head_len > p->limits->max_head)
-        return refused(p, 431, "the header section is too large");
     return finish_head(p, data + done);
 }
 
-enum svl_parsed svl_parser_body(struct svl_parser *p, const char *data, size_t len, size_t *used)
+enum { LINE, NAME, VALUE, LINE_CR, END_CR };
+
+/* Whether a byte may stand here in the trailers; *at moves on. They are dropped (RFC 9110 6.5.1),
+ * but whoever hides a request in them must not get through: lines as in a head, CRLF only. */
+static bool trailer_byte(uint8_t *at, char c)
+{
+    switch (*at) {
+    case LINE: *at = c == '\r' ? END_CR : NAME; return c == '\r' || svl_char_is(c, SVL_CHAR_TOKEN);
+    case NAME: *at = c == ':' ? VALUE : NAME; return c == ':' || svl_char_is(c, SVL_CHAR_TOKEN);
+    case VALUE:
+        *at = c == '\r' ? LINE_CR : VALUE;
+        return c == '\r' || c == '\t' || ((unsigned char)c >= ' ' && c != 0x7f);
+    default: *at = LINE; return c == '\n';
+    }
+}
+
+static size_t max_overhead(const struct svl_parser *p)
+{
+    return p->limits->max_chunk_overhead + (size_t)p->chunks * OVERHEAD_PER_CHUNK;
+}
+
+static enum svl_parsed read_trailers(struct svl_parser *p, const char *data, size_t len,
+                                     size_t *used)
+{
+    for (*used = 0; *used < len; ++*used) {
+        p->ended = p->trailer == END_CR;
+        if (!trailer_byte(&p->trailer, data[*used]))
+            return refused(p, 400, "the trailers of the body are not well formed");
+        if (++p->overhead > max_overhead(p))
+            return refused(p, 400, "chunk extensions or trailers are too large");
+        if (p->ended) {
+            ++*used;
+            return SVL_PARSE_END;
+        }
+    }
+    return SVL_PARSE_MORE;
+}
+
+static enum svl_parsed read_body(struct svl_parser *p, const char *data, size_t len, size_t *used)
 {
     uint64_t before = p->body_len;
     llhttp_errno_t error = llhttp_execute(&p->ll, data, len);
@@ -312,9 +364,33 @@ enum svl_parsed svl_parser_body(struct svl_parser *p, const char *data, size_t l
                          : refused(p, 400, "the chunks of the body are not well formed");
     }
     p->overhead += *used - (size_t)(p->body_len - before);
-    if (p->overhead > p->limits->max_chunk_overhead + (size_t)p->chunks * OVERHEAD_PER_CHUNK)
+    if (p->overhead > max_overhead(p))
         return refused(p, 400, "chunk extensions or trailers are too large");
     return p->ended ? SVL_PARSE_END : SVL_PARSE_MORE;
+}
+
+enum svl_parsed svl_parser_body(struct svl_parser *p, const char *data, size_t len, size_t *used)
+{
+    enum svl_parsed parsed;
+    size_t n;
+
+    for (*used = 0; p->phase == BODY; *used += n) {
+        size_t left = len - *used, room = max_overhead(p) + 1 - p->overhead;
+
+        if (left == 0)
+            return SVL_PARSE_MORE;
+        /* In steps that end where the limit may be passed, so that cuts make no difference. */
+        if (p->chunked && left > room)
+            left = room;
+        parsed = read_body(p, data + *used, left, &n);
+        if (parsed != SVL_PARSE_MORE) {
+            *used += n;
+            return parsed;
+        }
+    }
+    parsed = read_trailers(p, data + *used, len - *used, &n);
+    *used += n;
+    return parsed;
 }
 
 static void move(const char **view, const char *from, const char *to)

@@ -37,6 +37,7 @@ struct svl_parser {
     uint64_t body_len; /* decoded bytes so far */
     size_t overhead;   /* bytes of chunk lines and trailers so far */
     unsigned chunks;
+    uint8_t trailer;                  /* the same: place in a line of the trailers */
     uint8_t phase;                    /* enum in parse.c */
     bool ended;                       /* the message is complete */
     bool fast;                        /* the head came by the fast lane: llhttp has not seen it */
@@ -72,8 +73,8 @@ static inline bool svl_parser_started(const struct svl_parser *p)
  * it is not one of those: nothing was used, and llhttp decides what it is. */
 bool svl_fast_head(struct svl_parser *p, const char *data, size_t len, size_t *used);
 
-/* parse.c: one more field line. Returns 0, or -1 when refused. */
-int svl_parser_add_field(struct svl_parser *p, const char *name, size_t len);
+/* parse.c: one more field line. False = there are too many. */
+bool svl_parser_add_field(struct svl_parser *p, const char *name, size_t len);
 
 /* gate.c: whether a complete head may pass. Fills the known-name index, host, path, query,
  * keep_alive and expects_continue. `end` points behind the empty line. Returns 0, or the status
