@@ -15,6 +15,7 @@ struct client {
     size_t room; /* bytes it takes before it blocks */
     char *got;   /* what came back: [taken, len) is new */
     size_t taken, len, cap;
+    char *offered; /* what mem reads from; NULL = nothing */
 };
 
 struct loopback {
@@ -87,6 +88,8 @@ void loopback_close(struct loopback *l)
     svl_server_close(l->server);
     for (unsigned i = 0; i < LOOPBACK_CLIENTS; i++)
         free(l->clients[i].got);
+    for (unsigned i = 0; i < LOOPBACK_CLIENTS; i++)
+        free(l->clients[i].offered);
     free(l);
 }
 
@@ -106,6 +109,35 @@ void loopback_send_on(struct loopback *l, unsigned number, svl_str bytes)
     }
     client->mem.left = 0; /* what is not read by now never will be */
     free(copy);
+}
+
+static void pump(struct client *client)
+{
+    svl_mem_pump(&client->mem);
+    if (client->mem.left == 0 || !client->open) {
+        client->mem.left = 0;
+        free(client->offered);
+        client->offered = NULL;
+    }
+}
+
+void loopback_offer(struct loopback *l, svl_str bytes)
+{
+    struct client *client = client_of(l, 0);
+    size_t left = client->mem.left;
+    char *all;
+
+    if (!client->open || bytes.n == 0)
+        return;
+    all = svl_malloc(left + bytes.n);
+    if (left > 0)
+        memcpy(all, client->mem.in, left);
+    memcpy(all + left, bytes.p, bytes.n);
+    free(client->offered);
+    client->offered = all;
+    client->mem.in = all;
+    client->mem.left = left + bytes.n;
+    pump(client);
 }
 
 void loopback_send_bytes(struct loopback *l, svl_str bytes)
@@ -195,6 +227,9 @@ void loopback_reconnect(struct loopback *l)
 void loopback_round(struct loopback *l)
 {
     svl_worker_poll(l->worker);
+    for (unsigned i = 0; i < LOOPBACK_CLIENTS; i++)
+        if (l->clients[i].offered || (l->clients[i].mem.eof && l->clients[i].open))
+            pump(&l->clients[i]);
 }
 
 void loopback_until(struct loopback *l, bool (*done)(void *arg), void *arg)

@@ -26,6 +26,9 @@ void loopback_send(struct loopback *l, const char *bytes);
 void loopback_send_bytes(struct loopback *l, svl_str bytes);
 void loopback_send_on(struct loopback *l, unsigned client, svl_str bytes);
 
+/* The same, but does not wait for the server to read them: what is unread stays on its way. */
+void loopback_offer(struct loopback *l, svl_str bytes);
+
 /* Everything that has come back and was not taken yet; NUL-terminated behind its end. Valid
  * until the next call. */
 svl_str loopback_take(struct loopback *l);
