@@ -5,8 +5,9 @@
 #include <errno.h>
 #include <string.h>
 
-#define SENDFILE_WINDOW (512 * 1024) /* per call, so that one peer does not hold the loop */
-#define SENDFILE_ROUNDS 4            /* calls per round of the loop */
+/* Bytes of a file per round of the loop, so that one peer does not hold it. In one call: the
+ * kernel pushes out what it has, and wakes the peer, at the end of each. */
+#define SENDFILE_WINDOW (2 * 1024 * 1024)
 
 static void check(const struct svl_conn *c)
 {
@@ -273,22 +274,22 @@ static void advance(size_t done, const char **bytes, size_t *n, struct svl_tail 
  * A file that has become shorter is one: the length was announced already. */
 static int send_file(struct svl_conn *c, struct svl_tail *tail)
 {
-    for (int round = 0; tail->left > 0; round++) {
-        size_t window = tail->left < SENDFILE_WINDOW ? (size_t)tail->left : SENDFILE_WINDOW;
-        ssize_t n;
+    size_t window = tail->left < SENDFILE_WINDOW ? (size_t)tail->left : SENDFILE_WINDOW;
+    ssize_t n;
 
-        if (round == SENDFILE_ROUNDS || !svl_prefetch_ready(c, tail->fd, tail->offset, window))
-            return 0;
-        n = c->transport->sendfile(c, tail->fd, tail->offset, window);
-        if (n == -EAGAIN)
-            return 0;
-        if (n <= 0)
-            return n < 0 ? (int)n : -EIO;
-        c->written += (uint64_t)n;
-        tail->offset += n;
-        tail->left -= (uint64_t)n;
-    }
-    return 1;
+    if (window == 0)
+        return 1;
+    if (!svl_prefetch_ready(c, tail->fd, tail->offset, window))
+        return 0;
+    n = c->transport->sendfile(c, tail->fd, tail->offset, window);
+    if (n == -EAGAIN)
+        return 0;
+    if (n <= 0)
+        return n < 0 ? (int)n : -EIO;
+    c->written += (uint64_t)n;
+    tail->offset += n;
+    tail->left -= (uint64_t)n;
+    return tail->left == 0;
 }
 
 /* Sends bytes, then the tail; what remains is in *bytes, *n and *tail. As send_file(). */
