@@ -56,7 +56,9 @@ static inline size_t svl_str_find(svl_str s, char c)
 /* s without its first n bytes; n may be larger than s. */
 static inline svl_str svl_str_from(svl_str s, size_t n)
 {
-    return n >= s.n ? (svl_str){s.p + s.n, 0} : (svl_str){s.p + n, s.n - n};
+    size_t skip = n < s.n ? n : s.n;
+
+    return (svl_str){skip ? s.p + skip : s.p, s.n - skip}; /* C has no NULL + 0 */
 }
 
 static inline svl_str svl_str_head(svl_str s, size_t n)
