@@ -102,7 +102,7 @@ static bool is_good(const struct svl_set_cookie *c)
         return false;
     if (c->path.n > 0 && (c->path.p[0] != '/' || !is_attribute(c->path)))
         return false;
-    if (!all(c->domain, SVL_CHAR_UNRESERVED))
+    if (!all(c->domain, SVL_CHAR_UNRESERVED) || (c->domain.n > 0 && c->domain.p[0] == '.'))
         return false;
     if ((c->partitioned || c->same_site == SVL_SAME_SITE_NONE) && !c->secure)
         return false;

@@ -35,7 +35,7 @@ struct svl_set_cookie {
     svl_str name;    /* a token */
     svl_str value;   /* no control byte, blank, '"', ',', ';' or '\'; p may be NULL */
     svl_str path;    /* "/"; begins with '/' */
-    svl_str domain;  /* "example.com" */
+    svl_str domain;  /* "example.com", no '.' in front */
     int64_t expires; /* seconds since 1970 */
     int64_t max_age; /* seconds; SVL_COOKIE_EXPIRED = at once */
     bool secure;

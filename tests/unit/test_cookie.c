@@ -88,6 +88,7 @@ Test(cookie, nothing_can_be_smuggled_in)
     cr_assert_str_eq(printed(COOKIE(.name = SVL_STR("a"), .path = SVL_STR("/\r\n"))), "EHEADER");
     cr_assert_str_eq(printed(COOKIE(.name = SVL_STR("a"), .path = SVL_STR("/\xff"))), "EHEADER");
     cr_assert_str_eq(printed(COOKIE(.name = SVL_STR("a"), .path = SVL_STR("a"))), "EHEADER");
+    cr_assert_str_eq(printed(COOKIE(.name = SVL_STR("a"), .domain = SVL_STR(".b"))), "EHEADER");
     cr_assert_str_eq(printed(COOKIE(.name = SVL_STR(""))), "EHEADER");
     cr_assert_str_eq(printed(COOKIE(.name = SVL_STR("a b"))), "EHEADER");
     cr_assert_str_eq(printed(COOKIE(.name = SVL_STR("a"), .value = SVL_STR("b c"))), "EHEADER");
