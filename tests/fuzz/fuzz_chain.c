@@ -1,0 +1,303 @@
+/* Modules that do anything a module may do, clients that come and go, deadlines and a stop at any
+ * moment: every request that was carried into a module comes out of it once, and nothing is left.
+ * The input is read as a list of decisions; when it ends, every decision is 0. */
+#include "base/check.h"
+#include "run/exchange.h"
+#include "run/server.h"
+#include "support/answers.h"
+#include "support/loopback.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#define LINKS 4
+#define HELD 64
+
+struct slot {
+    bool entered, done;
+};
+
+static const uint8_t *input;
+static size_t left;
+static unsigned entered[LINKS], done[LINKS];
+static struct svl_ctx *held[HELD]; /* on loan to us */
+static unsigned n_held;
+static struct svl_ctx *sources[HELD];
+static unsigned n_sources;
+
+static unsigned decide(unsigned n)
+{
+    if (left == 0)
+        return 0;
+    left--;
+    return *input++ % n;
+}
+
+/* Loans ------------------------------------------------------------------------------------ */
+
+static enum svl_verdict any_verdict(struct svl_ctx *ctx);
+
+static void resume(unsigned i)
+{
+    struct svl_ctx *ctx = held[i];
+    enum svl_verdict v;
+
+    held[i] = held[--n_held];
+    v = any_verdict(ctx);
+    svl_resume(ctx, v);
+}
+
+static void cancel(struct svl_ctx *ctx, void *arg)
+{
+    (void)arg;
+    for (unsigned i = 0; i < n_held; i++) {
+        if (held[i] == ctx && decide(2)) {
+            resume(i);
+            return;
+        }
+    }
+}
+
+static enum svl_verdict pend(struct svl_ctx *ctx)
+{
+    enum svl_verdict v;
+
+    if (n_held == HELD)
+        return SVL_ERROR;
+    v = svl_pend(ctx, decide(2) ? cancel : NULL, NULL);
+    if (decide(4) == 3) {
+        svl_resume(ctx, any_verdict(ctx)); /* before the hook has returned */
+        return v;
+    }
+    held[n_held++] = ctx;
+    return v;
+}
+
+/* Answers ---------------------------------------------------------------------------------- */
+
+static void forget_source(void *arg)
+{
+    for (unsigned i = 0; i < n_sources; i++)
+        if (sources[i] == arg)
+            sources[i] = sources[--n_sources];
+}
+
+static ssize_t pull(struct svl_ctx *ctx, void *arg, char *to, size_t room)
+{
+    size_t n = decide(200) * 10;
+
+    (void)ctx;
+    (void)arg;
+    switch (decide(8)) {
+    case 0: return 0;
+    case 1: return -EAGAIN;
+    case 2: return -EIO;
+    default: break;
+    }
+    if (n > room)
+        n = room;
+    memset(to, 's', n);
+    return (ssize_t)n;
+}
+
+static void body(struct svl_ctx *ctx)
+{
+    static const char text[20000];
+
+    switch (decide(5)) {
+    case 0: svl_text(ctx, 200, SVL_STR("ok")); break;
+    case 1: svl_text(ctx, 200, (svl_str){text, decide(256) * 78}); break;
+    case 2:
+        svl_status(ctx, 200);
+        svl_body_source(ctx, pull, NULL, decide(2) ? -1 : (int64_t)decide(256) * 10);
+        if (n_sources < HELD) {
+            sources[n_sources++] = ctx;
+            svl_on_free(ctx, forget_source, ctx);
+        }
+        break;
+    case 3: svl_status(ctx, decide(2) ? 204 : 304); break;
+    case 4: svl_fail(ctx, 400 + (int)decide(100), NULL); break;
+    }
+    if (decide(8) == 7)
+        svl_close(ctx);
+}
+
+static enum svl_verdict any_verdict(struct svl_ctx *ctx)
+{
+    switch (decide(4)) {
+    case 0: return SVL_NEXT;
+    case 1: return SVL_ERROR;
+    default: body(ctx); return SVL_DONE;
+    }
+}
+
+static enum svl_verdict piece(struct svl_ctx *ctx, void *arg, svl_str bytes, enum svl_piece kind)
+{
+    (void)arg;
+    (void)bytes;
+    if (kind != SVL_PIECE && decide(2) && n_held < HELD) {
+        held[n_held++] = ctx;
+        return SVL_PENDING;
+    }
+    if (kind != SVL_PIECE || decide(8) == 7)
+        return any_verdict(ctx);
+    return SVL_PENDING;
+}
+
+/* Hooks ------------------------------------------------------------------------------------ */
+
+static enum svl_verdict on_request(const struct svl_link *self, struct svl_ctx *ctx)
+{
+    struct slot *slot = svl_slot(self, ctx);
+
+    SVL_ASSERT(!slot->done);
+    if (!slot->entered)
+        entered[self->index]++;
+    slot->entered = true;
+    switch (decide(8)) {
+    case 0:
+    case 1: return SVL_NEXT;
+    case 2: body(ctx); return SVL_DONE;
+    case 3: return pend(ctx);
+    case 4: return ctx->req.body.p ? SVL_NEXT : svl_await_body(ctx);
+    case 5:
+        if (decide(2))
+            svl_deadline(self, ctx, 1 + decide(100), 503);
+        return SVL_NEXT;
+    case 6: return SVL_ERROR;
+    default: return ctx->req.body.p ? pend(ctx) : svl_stream_body(ctx, piece, NULL);
+    }
+}
+
+static enum svl_verdict on_response(const struct svl_link *self, struct svl_ctx *ctx)
+{
+    (void)self;
+    switch (decide(8)) {
+    case 0: return pend(ctx);
+    case 1: return SVL_ERROR;
+    case 2: svl_header_set_name(ctx, SVL_STR("X-Seen"), SVL_STR("yes")); return SVL_NEXT;
+    case 3: body(ctx); return SVL_NEXT;
+    default: return SVL_NEXT;
+    }
+}
+
+static void on_done(const struct svl_link *self, struct svl_ctx *ctx)
+{
+    struct slot *slot = svl_slot(self, ctx);
+
+    SVL_ASSERT(slot->entered && !slot->done);
+    slot->done = true;
+    done[self->index]++;
+}
+
+static const struct svl_module module = {
+    .name = "any",
+    .slot_size = sizeof(struct slot),
+    .on_request = on_request,
+    .on_response = on_response,
+    .on_done = on_done,
+};
+
+/* The world -------------------------------------------------------------------------------- */
+
+static const char *const requests[] = {
+    "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "GET / HTTP/1.0\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+    "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\nhel",
+    "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe",
+    "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n",
+    "lo\r\n0\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    "GET / HTTP/1.1\r\n",
+    "Host: x\r\n\r\n",
+    "rubbish\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: x\r\n\r\nHEAD / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\n\r\nhel",
+};
+
+static void act(struct loopback *l)
+{
+    unsigned which = decide(sizeof requests / sizeof *requests);
+
+    switch (decide(10)) {
+    case 0:
+    case 1:
+    case 2: loopback_offer(l, svl_str_of(requests[which])); break;
+    case 3:
+        if (n_held > 0)
+            resume(decide(n_held));
+        break;
+    case 4:
+        if (n_sources > 0)
+            svl_body_more(sources[decide(n_sources)]);
+        break;
+    case 5: loopback_reset(l); break;
+    case 6: loopback_eof(l); break;
+    case 7: loopback_pass(l, decide(256) * 60); break;
+    case 8: loopback_room(l, decide(4) ? decide(256) * 4 : SIZE_MAX); break;
+    case 9:
+        if (loopback_closed(l))
+            loopback_reconnect(l);
+        break;
+    }
+}
+
+/* The client takes all, then goes; what is still held is paid back. */
+static void settle(struct loopback *l)
+{
+    loopback_room(l, SIZE_MAX);
+    loopback_round(l);
+    loopback_reset(l);
+    while (n_held > 0)
+        resume(0);
+    loopback_round(l);
+    SVL_ASSERT(loopback_exchanges(l) == 0);
+    for (unsigned i = 0; i < LINKS; i++)
+        SVL_ASSERT(entered[i] == done[i]);
+    SVL_ASSERT(n_sources == 0);
+}
+
+static const struct svl_server_config config = {
+    .chain =
+        (const struct svl_use[]){
+            {&module, NULL}, {&module, NULL}, {&module, NULL}, {&module, NULL}, SVL_USE_END},
+    .max_body = 4000,
+};
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+    static struct loopback *l;
+    bool stop;
+
+    if (!l)
+        l = loopback_open(&config);
+    if (len > 400)
+        return -1;
+    input = data;
+    left = len;
+    memset(entered, 0, sizeof entered);
+    memset(done, 0, sizeof done);
+    stop = decide(16) == 15;
+    loopback_reconnect(l);
+    while (left > 0) {
+        act(l);
+        loopback_round(l);
+        if (stop && decide(32) == 31) {
+            loopback_stop(l);
+            break;
+        }
+    }
+    if (stop) {
+        loopback_stop(l);
+        settle(l);
+        loopback_close(l);
+        l = NULL;
+        return 0;
+    }
+    settle(l);
+    return 0;
+}
