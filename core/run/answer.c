@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "http/chars.h"
 #include "run/filter.h"
+#include "run/values.h"
 #include "serval/error.h"
 #include "serval/hijack.h"
 #include "serval/log.h"
@@ -70,6 +71,37 @@ void *svl_slot(const struct svl_link *self, struct svl_ctx *ctx)
 const struct svl_address *svl_peer(const struct svl_ctx *ctx)
 {
     return &((const struct svl_exchange *)ctx)->peer;
+}
+
+/* Another path ----------------------------------------------------------------------------- */
+
+static bool query_ok(svl_str query)
+{
+    for (size_t i = 0; i < query.n; i++)
+        if ((unsigned char)query.p[i] <= ' ' || query.p[i] == 0x7f)
+            return false;
+    return true;
+}
+
+/* Cleaning decodes: what is not escaped goes there and back. */
+int svl_rewrite(struct svl_ctx *ctx, svl_str path, svl_str query)
+{
+    struct svl_exchange *x = svl_exchange_of(ctx);
+    char *clean;
+    ptrdiff_t n;
+
+    SVL_MISUSE_IF(x->outwards || x->state == SVL_SENDING, "svl_rewrite: only in on_request");
+    if (!query_ok(query))
+        return SVL_ESYNTAX;
+    clean = svl_alloc(ctx, 3 * path.n + 1);
+    n = svl_path_clean(clean, (svl_str){clean, svl_path_escape(clean, path)});
+    if (n < 0)
+        return SVL_ESYNTAX;
+    ctx->req.path = (svl_str){clean, (size_t)n};
+    ctx->req.query = query.p ? svl_copy(ctx, query) : query;
+    if (x->values)
+        x->values->has_query = false;
+    return 0;
 }
 
 /* Header fields ---------------------------------------------------------------------------- */

@@ -149,6 +149,13 @@ void svl_body_continue(struct svl_ctx *ctx);
  * has none otherwise. Above it: 413. */
 void svl_body_limit(struct svl_ctx *ctx, uint64_t bytes);
 
+/* In on_request: the modules further in, and the handler, see another path and query. The path is not
+ * escaped; it is made clean as the request's own was, so that it never leaves the root. `query` is
+ * escaped; p is NULL for none. Both are copied. target and raw_path stay as they came. Returns 0, or
+ * SVL_ESYNTAX, and nothing has changed: the path has to begin with '/', without NUL, and the query may
+ * not hold blanks or control bytes. */
+int svl_rewrite(struct svl_ctx *ctx, svl_str path, svl_str query);
+
 /* Who is at the other end. */
 struct svl_address {
     uint8_t family; /* AF_INET, AF_INET6, AF_UNIX; 0 = in memory */
