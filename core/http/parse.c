@@ -127,8 +127,10 @@ static int on_body(llhttp_t *ll, const char *at, size_t len)
     if (!p->on_body)
         return 0;
     status = p->on_body(p->body_arg, at, len);
-    if (status == SVL_BODY_STOP)
+    if (status == SVL_BODY_STOP) {
+        p->stopped = true;
         return HPE_PAUSED;
+    }
     return status ? refuse(p, status, "the body is too large") : 0;
 }
 
@@ -374,7 +376,8 @@ enum svl_parsed svl_parser_body(struct svl_parser *p, const char *data, size_t l
     enum svl_parsed parsed;
     size_t n;
 
-    for (*used = 0; p->phase == BODY; *used += n) {
+    p->stopped = false;
+    for (*used = 0; p->phase == BODY && !p->stopped; *used += n) {
         size_t left = len - *used, room = max_overhead(p) + 1 - p->overhead;
 
         if (left == 0)
@@ -388,6 +391,8 @@ enum svl_parsed svl_parser_body(struct svl_parser *p, const char *data, size_t l
             return parsed;
         }
     }
+    if (p->stopped)
+        return SVL_PARSE_MORE;
     parsed = read_trailers(p, data + *used, len - *used, &n);
     *used += n;
     return parsed;

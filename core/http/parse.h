@@ -40,6 +40,7 @@ struct svl_parser {
     uint8_t trailer;                  /* the same: place in a line of the trailers */
     uint8_t phase;                    /* enum in parse.c */
     bool ended;                       /* the message is complete */
+    bool stopped;                     /* by SVL_BODY_STOP, behind a piece */
     bool fast;                        /* the head came by the fast lane: llhttp has not seen it */
     bool says_close, says_keep_alive; /* tokens of Connection */
     bool chunked;
