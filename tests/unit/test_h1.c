@@ -1,0 +1,341 @@
+/* Connections of HTTP/1.1 through the loopback: what depends on time, on clients that do not read,
+ * and on when something happens. What is sent and answered has its scripts in tests/wire. */
+#include "run/server.h"
+#include "support/answers.h"
+#include "support/echo.h"
+#include "support/loopback.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define GET "GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
+
+static struct svl_ctx *held;
+static int cancelled;
+
+static void on_cancel(struct svl_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    (void)arg;
+    cancelled++;
+}
+
+static enum svl_verdict hold(struct svl_ctx *ctx, void *arg)
+{
+    (void)arg;
+    if (!svl_str_eq(ctx->req.path, SVL_STR("/held")))
+        return svl_text(ctx, 200, SVL_STR("free\n"));
+    held = ctx;
+    return svl_pend(ctx, on_cancel, NULL);
+}
+
+static const struct svl_server_config holding = {.handler = hold};
+
+#define HELD "GET /held HTTP/1.1\r\nHost: x\r\n\r\n"
+
+static void nothing_is_left(struct loopback *l)
+{
+    loopback_reset(l);
+    loopback_round(l);
+    cr_assert_eq(loopback_exchanges(l), 0);
+    cr_assert_eq(loopback_worker(l)->outs.live, 0);
+    loopback_close(l);
+}
+
+/* Answers of what came back; each must be well formed. */
+static unsigned count(svl_str bytes)
+{
+    struct answer a;
+    const char *why = "";
+    unsigned n = 0;
+    int more;
+
+    while ((more = answer_next(&bytes, &a, &why)) > 0)
+        n++;
+    cr_assert(more == 0, "%s", why);
+    return n;
+}
+
+/* Suspended requests ----------------------------------------------------------------------- */
+
+Test(h1, a_held_request_holds_back_those_behind_it)
+{
+    struct loopback *l = loopback_open(&holding);
+
+    loopback_offer(l, SVL_STR(HELD GET GET));
+    cr_assert_eq(loopback_take(l).n, 0);
+    svl_text(held, 200, SVL_STR("held\n"));
+    svl_resume(held, SVL_DONE);
+    loopback_round(l);
+    cr_assert_eq(count(loopback_take(l)), 3);
+    nothing_is_left(l);
+}
+
+Test(h1, a_client_that_goes_while_its_request_is_held_leaves_the_memory_to_the_holder)
+{
+    struct loopback *l = loopback_open(&holding);
+
+    loopback_offer(l, SVL_STR(HELD GET));
+    loopback_reset(l);
+    cr_assert_eq(cancelled, 1);
+    cr_assert(svl_str_eq(held->req.path, SVL_STR("/held")));
+    svl_text(held, 200, SVL_STR("too late\n"));
+    svl_resume(held, SVL_DONE);
+    cr_assert_eq(loopback_take(l).n, 0);
+    nothing_is_left(l);
+}
+
+Test(h1, a_client_that_goes_at_any_byte_leaves_nothing)
+{
+    static const char text[] = HELD "POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
+                                    "chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n" HELD;
+    struct loopback *l = loopback_open(&holding);
+
+    for (size_t n = 0; n < sizeof text; n++) {
+        for (int late = 0; late < 2; late++) {
+            loopback_reconnect(l);
+            held = NULL;
+            loopback_offer(l, (svl_str){text, n});
+            if (held && late) {
+                struct svl_ctx *first = held;
+
+                held = NULL;
+                svl_resume(first, svl_text(first, 200, SVL_STR("ok")));
+                loopback_round(l);
+            }
+            loopback_reset(l);
+            if (held)
+                svl_resume(held, SVL_ERROR);
+            loopback_round(l);
+            cr_assert_eq(loopback_exchanges(l), 0, "%zu bytes", n);
+        }
+    }
+    nothing_is_left(l);
+}
+
+Test(h1, a_stop_at_any_byte_ends_every_connection)
+{
+    static const char text[] =
+        GET "POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello" GET;
+
+    for (size_t n = 0; n < sizeof text; n += 3) {
+        struct loopback *l = loopback_open(&holding);
+
+        loopback_offer(l, (svl_str){text, n});
+        loopback_stop(l);
+        loopback_offer(l, (svl_str){text + n, sizeof text - 1 - n});
+        loopback_pass(l, 11000);
+        count(loopback_take(l));
+        cr_assert(loopback_shut(l), "%zu bytes", n);
+        nothing_is_left(l);
+    }
+}
+
+Test(h1, a_held_request_outlives_a_stop_and_says_close)
+{
+    struct loopback *l = loopback_open(&holding);
+    svl_str got;
+
+    loopback_offer(l, SVL_STR(HELD));
+    loopback_stop(l);
+    cr_assert(!loopback_closed(l));
+    svl_resume(held, svl_text(held, 200, SVL_STR("held\n")));
+    loopback_round(l);
+    got = loopback_take(l);
+    cr_assert_eq(loopback_status(got), 200);
+    cr_assert(svl_str_eq(loopback_field(got, "Connection"), SVL_STR("close")));
+    cr_assert(loopback_shut(l));
+    nothing_is_left(l);
+}
+
+/* Clients that do not read ----------------------------------------------------------------- */
+
+Test(h1, a_client_that_takes_a_byte_at_a_time_gets_every_byte)
+{
+    struct loopback *l = loopback_open(&echo_config);
+    svl_str got;
+    char *first;
+    size_t n;
+
+    loopback_offer(l, SVL_STR(GET "GET /chunks HTTP/1.1\r\nHost: x\r\n\r\n"
+                                  "GET /big?3000 HTTP/1.1\r\nHost: x\r\n\r\n" GET));
+    got = loopback_take(l);
+    n = got.n;
+    first = malloc(n);
+    memcpy(first, got.p, n);
+    loopback_reconnect(l);
+    loopback_room(l, 0);
+    loopback_offer(l, SVL_STR(GET "GET /chunks HTTP/1.1\r\nHost: x\r\n\r\n"
+                                  "GET /big?3000 HTTP/1.1\r\nHost: x\r\n\r\n" GET));
+    for (size_t i = 0; i < n + 10; i++)
+        loopback_room(l, 1);
+    loopback_room(l, SIZE_MAX);
+    loopback_round(l);
+    got = loopback_take(l);
+    cr_assert_eq(got.n, n);
+    cr_assert_eq(count(got), 4);
+    free(first);
+    nothing_is_left(l);
+}
+
+Test(h1, a_client_that_pipelines_and_does_not_read_costs_a_bounded_backlog)
+{
+    struct loopback *l = loopback_open(&echo_config);
+    struct svl_chunk_store *chunks = &loopback_worker(l)->chunks;
+    size_t large;
+
+    loopback_room(l, 0);
+    for (int i = 0; i < 2000; i++)
+        loopback_offer(l, SVL_STR("GET /big?10000 HTTP/1.1\r\nHost: x\r\n\r\n"));
+    large = chunks->large;
+    for (unsigned i = 0; i < SVL_CHUNK_CLASSES; i++)
+        large += chunks->classes[i].live * chunks->classes[i].size;
+    cr_assert_lt(large, 512 * 1024);
+    nothing_is_left(l);
+}
+
+Test(h1, a_client_that_does_not_read_is_given_up_when_nothing_moves)
+{
+    struct loopback *l = loopback_open(&echo_config);
+
+    loopback_room(l, 1000);
+    loopback_offer(l, SVL_STR("GET /big?1000000 HTTP/1.1\r\nHost: x\r\n\r\n"));
+    loopback_pass(l, 59000);
+    cr_assert(!loopback_closed(l));
+    loopback_pass(l, 61000);
+    cr_assert(loopback_closed(l));
+    nothing_is_left(l);
+}
+
+Test(h1, a_client_that_reads_slowly_is_not_given_up)
+{
+    struct loopback *l = loopback_open(&echo_config);
+
+    loopback_room(l, 1000);
+    loopback_offer(l, SVL_STR("GET /big?1000000 HTTP/1.1\r\nHost: x\r\n\r\n"));
+    loopback_room(l, 1000);
+    loopback_pass(l, 61000);
+    cr_assert(!loopback_closed(l));
+    nothing_is_left(l);
+}
+
+Test(h1, a_client_that_goes_while_it_does_not_read_leaves_nothing)
+{
+    struct loopback *l = loopback_open(&echo_config);
+
+    for (size_t room = 0; room < 2000; room += 97) {
+        loopback_reconnect(l);
+        loopback_room(l, room);
+        loopback_offer(l, SVL_STR(GET "GET /big?70000 HTTP/1.1\r\nHost: x\r\n\r\n" GET));
+        loopback_reset(l);
+        loopback_round(l);
+        cr_assert_eq(loopback_exchanges(l), 0);
+    }
+    nothing_is_left(l);
+}
+
+/* Sources ---------------------------------------------------------------------------------- */
+
+Test(h1, a_source_that_has_nothing_is_asked_again_when_it_says_so)
+{
+    struct loopback *l = loopback_open(&echo_config);
+
+    loopback_offer(l, SVL_STR("GET /late HTTP/1.1\r\nHost: x\r\n\r\n"));
+    cr_assert_eq(loopback_status(loopback_take(l)), 200); /* the head does not wait */
+    echo_more();
+    loopback_round(l);
+    cr_assert(svl_str_ends(loopback_take(l), SVL_STR("\r\n0\r\n\r\n")));
+    cr_assert(!loopback_closed(l));
+    nothing_is_left(l);
+}
+
+Test(h1, a_source_that_wakes_up_while_the_client_does_not_read_waits_for_it)
+{
+    struct loopback *l = loopback_open(&echo_config);
+
+    loopback_room(l, 10);
+    loopback_offer(l, SVL_STR("GET /late HTTP/1.1\r\nHost: x\r\n\r\n"));
+    echo_more();
+    loopback_round(l);
+    cr_assert_eq(loopback_take(l).n, 10);
+    loopback_room(l, SIZE_MAX);
+    loopback_round(l);
+    echo_more();
+    loopback_round(l);
+    cr_assert(svl_str_ends(loopback_take(l), SVL_STR("\r\n0\r\n\r\n")));
+    nothing_is_left(l);
+}
+
+Test(h1, a_client_that_goes_while_its_source_has_nothing_leaves_nothing)
+{
+    struct loopback *l = loopback_open(&echo_config);
+
+    loopback_offer(l, SVL_STR("GET /late HTTP/1.1\r\nHost: x\r\n\r\n"));
+    loopback_reset(l);
+    echo_more(); /* of nobody */
+    nothing_is_left(l);
+}
+
+/* Time ------------------------------------------------------------------------------------- */
+
+Test(h1, the_time_for_a_head_is_not_prolonged_by_its_bytes)
+{
+    struct svl_server_config config = echo_config;
+    struct loopback *l;
+    svl_str got;
+
+    config.header_ms = 300;
+    l = loopback_open(&config);
+    loopback_offer(l, SVL_STR("GET / HTTP/1.1\r\nHost: x\r\nA: "));
+    for (int i = 0; i < 8 && !loopback_shut(l); i++) {
+        usleep(50 * 1000);
+        loopback_offer(l, SVL_STR("b"));
+        loopback_round(l);
+    }
+    usleep(100 * 1000);
+    loopback_round(l);
+    got = loopback_take(l);
+    cr_assert_eq(loopback_status(got), 408);
+    cr_assert(loopback_shut(l));
+    nothing_is_left(l);
+}
+
+Test(h1, many_requests_on_one_connection_and_then_it_closes)
+{
+    struct svl_server_config config = echo_config;
+    struct loopback *l;
+
+    config.max_requests = 3;
+    l = loopback_open(&config);
+    loopback_offer(l, SVL_STR(GET GET GET GET));
+    cr_assert_eq(count(loopback_take(l)), 3);
+    cr_assert(loopback_shut(l));
+    nothing_is_left(l);
+}
+
+Test(h1, a_client_that_goes_on_talking_behind_the_last_answer_is_cut_off)
+{
+    struct loopback *l = loopback_open(&echo_config);
+
+    loopback_offer(l, SVL_STR("GET / HTTP/1.1\r\n\r\n more"));
+    cr_assert(loopback_shut(l));
+    for (int i = 0; i < 200 && !loopback_closed(l); i++) {
+        static const char junk[16384];
+
+        loopback_offer(l, (svl_str){junk, sizeof junk});
+    }
+    cr_assert(loopback_closed(l));
+    nothing_is_left(l);
+}
+
+Test(h1, a_client_that_says_nothing_behind_the_last_answer_is_not_waited_for_long)
+{
+    struct loopback *l = loopback_open(&echo_config);
+
+    loopback_offer(l, SVL_STR("GET / HTTP/1.1\r\n\r\n more"));
+    loopback_pass(l, 2100);
+    cr_assert(loopback_closed(l));
+    nothing_is_left(l);
+}
