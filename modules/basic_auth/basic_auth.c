@@ -14,6 +14,11 @@
 
 #if SVL_BASIC_AUTH_CRYPT
 #include <crypt.h>
+#ifdef XCRYPT_VERSION_MAJOR /* its own call: sanitizers put a broken crypt_r in front of the library's */
+#define HASH(password, setting, data) crypt_rn(password, setting, data, sizeof *(data))
+#else
+#define HASH(password, setting, data) crypt_r(password, setting, data)
+#endif
 #endif
 
 #define CREDENTIALS_MAX 512 /* bytes of name and password */
@@ -121,7 +126,7 @@ static bool hash_fits(const char *hash, svl_str password)
     if (!data)
         return false;
     svl_str_copy(text, sizeof text, password);
-    made = crypt_r(text, hash, data);
+    made = HASH(text, hash, data);
     right =
         made && made[0] != '*' && strlen(made) == strlen(hash) && same(made, hash, strlen(hash));
     explicit_bzero(text, sizeof text);
@@ -133,7 +138,7 @@ static bool hash_fits(const char *hash, svl_str password)
 static bool hash_known(const char *hash)
 {
     struct crypt_data *data = calloc(1, sizeof *data);
-    const char *made = data ? crypt_r("", hash, data) : NULL;
+    const char *made = data ? HASH("", hash, data) : NULL;
     bool known = hash[0] == '$' && made && made[0] != '*' && strlen(made) == strlen(hash);
 
     free(data);
