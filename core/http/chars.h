@@ -10,7 +10,7 @@ enum {
     SVL_CHAR_UNRESERVED = 0x04, /* RFC 3986 2.3 */
     SVL_CHAR_TARGET = 0x08,     /* path and query (RFC 3986 3.3, 3.4) */
     SVL_CHAR_URI = 0x10,        /* no blank, control byte, '"', '<' or '>': what URIs are made of */
-    SVL_CHAR_SCHEME = 0x20,     /* RFC 3986 3.1 */
+    SVL_CHAR_PATH = 0x20,       /* the same without '?' and '#' */
     SVL_CHAR_COOKIE = 0x40,     /* cookie-octet (RFC 6265 4.1.1) */
     SVL_CHAR_ARG = 0x80,        /* & = % +, which end a plain piece of a query */
 };

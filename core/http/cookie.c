@@ -2,6 +2,7 @@
  * is read as section 5 says, so that what is not well formed cannot smuggle in an attribute. */
 #include "serval/cookie.h"
 
+#include "http/bytes.h"
 #include "http/chars.h"
 #include "serval/date.h"
 #include "serval/error.h"
@@ -178,10 +179,28 @@ ptrdiff_t svl_cookie_print(char *to, const struct svl_set_cookie *c)
 
 /* --- Reading Set-Cookie --------------------------------------------------------------------- */
 
+static bool is_control(char c)
+{
+    return ((unsigned char)c < ' ' && c != '\t') || c == 0x7f;
+}
+
+/* Whether a word may hold a byte below ' ' or a 0x7f; a tab counts, too. */
+static bool is_suspect(uint64_t word)
+{
+    uint64_t low = word & SVL_EACH_BYTE(0x7f);
+    uint64_t printable = (low + SVL_EACH_BYTE(0x60)) & ~(low + SVL_EACH_BYTE(1));
+
+    return (~(printable | word) & SVL_EACH_BYTE(0x80)) != 0;
+}
+
 static bool has_control(svl_str s)
 {
-    for (size_t i = 0; i < s.n; i++)
-        if (((unsigned char)s.p[i] < ' ' && s.p[i] != '\t') || s.p[i] == 0x7f)
+    size_t i = 0;
+
+    for (; i + 8 <= s.n && !is_suspect(svl_load(s.p + i, 8)); i += 8)
+        continue;
+    for (; i < s.n; i++)
+        if (is_control(s.p[i]))
             return true;
     return false;
 }

@@ -16,9 +16,13 @@ static block load_block(const char *p)
 
 static bool any(block mask)
 {
+#ifdef __SSE2__
+    return __builtin_ia32_pmovmskb128((char __attribute__((vector_size(16))))mask) != 0;
+#else
     halves h = (halves)mask;
 
     return (h[0] | h[1]) != 0;
+#endif
 }
 
 /* --- Escaping ------------------------------------------------------------------------------- */
@@ -89,31 +93,46 @@ static int escaped_byte(const char *p, size_t n)
     return (high | low) < 0 ? -1 : high << 4 | low;
 }
 
-#define PATIENCE 8 /* plain bytes in a row before blocks are worth a try */
+/* The last bytes of a text that has had no escape so far, as a block that overlaps the one before:
+ * what was copied already is only copied again. */
+static bool copy_last(char *to, svl_str s, unsigned char flip)
+{
+    block b = load_block(s.p + s.n - 16);
+
+    if (any((block)(b == '%')))
+        return false;
+    b ^= (block)(b == '+') & flip;
+    memcpy(to + s.n - 16, &b, 16);
+    return true;
+}
+
+#define SLOW 16 /* bytes to go one by one before blocks are worth another try */
 
 size_t svl_unescape(char *to, svl_str s, bool plus)
 {
     unsigned char flip = plus ? '+' ^ ' ' : 0;
-    size_t n = 0, i = 0, plain = PATIENCE;
+    size_t n = copy_plain(to, s.p, s.n, flip), i = n;
 
+    if (s.n >= 16 && s.n - i < 16 && copy_last(to, s, flip))
+        return s.n;
     while (i < s.n) {
-        int byte = escaped_byte(s.p + i, s.n - i);
+        size_t stop = s.n - i > SLOW ? i + SLOW : s.n, len;
 
-        if (byte >= 0) {
-            to[n++] = (char)byte;
-            i += 3;
-            plain = 0;
-        } else if (plain < PATIENCE) {
-            to[n++] = (char)(s.p[i] == '+' ? s.p[i] ^ flip : s.p[i]);
-            i++;
-            plain++;
-        } else {
-            size_t len = copy_plain(to + n, s.p + i, s.n - i, flip);
+        while (i < stop) {
+            char c = s.p[i];
+            int byte;
 
-            n += len;
-            i += len;
-            plain = 0;
+            if (c == '%' && (byte = escaped_byte(s.p + i, s.n - i)) >= 0) {
+                to[n++] = (char)byte;
+                i += 3;
+            } else {
+                to[n++] = (char)(c == '+' ? c ^ flip : c);
+                i++;
+            }
         }
+        len = i < s.n ? copy_plain(to + n, s.p + i, s.n - i, flip) : 0;
+        n += len;
+        i += len;
     }
     return n;
 }

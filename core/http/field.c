@@ -50,7 +50,7 @@ static bool end_here(svl_str *rest, size_t at)
 bool svl_field_next(svl_str *rest, struct svl_pair *parameter)
 {
     svl_str s = *rest;
-    size_t i = svl_str_find(s, ';'), name, end, value;
+    size_t i = s.n > 0 && s.p[0] == ';' ? 0 : svl_str_find(s, ';'), name, end, value;
 
     /* Empty parameters, as in "a;;b=c" or "a;", are allowed and name nothing. */
     while (i < s.n && s.p[i] == ';')

@@ -217,19 +217,24 @@ static bool read_exponent(struct number *x, svl_str s)
 }
 
 /* Doubles hold integers up to 2^53 and powers of ten up to 10^22 exactly, so that one operation
- * on two of them is rounded only once, as it should be. */
+ * on two of them is rounded only once, as it should be. Larger exponents may still do when the
+ * digits have room for what is above 22. */
 static bool simple_value(const struct number *x, double *value)
 {
     static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                     1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                     1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    const uint64_t most = UINT64_C(1) << 53;
+    uint64_t digits = x->digits;
+    int exponent = x->exponent;
 
-    if (!x->exact || x->digits > UINT64_C(1) << 53 || x->exponent < -22 || x->exponent > 22)
+    if (!x->exact || digits > most || exponent < -22)
         return false;
-    if (x->exponent < 0)
-        *value = (double)x->digits / powers[-x->exponent];
-    else
-        *value = (double)x->digits * powers[x->exponent];
+    for (; exponent > 22 && digits > 0 && digits <= most / 10; exponent--)
+        digits *= 10;
+    if (exponent > 22)
+        return false;
+    *value = exponent < 0 ? (double)digits / powers[-exponent] : (double)digits * powers[exponent];
     return true;
 }
 
@@ -300,22 +305,26 @@ static uint64_t in_range(uint64_t word, char first, char last)
     return (from ^ behind) & ~word & SVL_EACH_BYTE(0x80);
 }
 
+/* The last word overlaps the one before: letters that were changed lie outside the range by then.
+ * So `to` may be s.p. */
 static void flip_range(char *to, svl_str s, char first, char last)
 {
+    uint64_t word, tail;
     size_t i = 0;
-    uint64_t word;
 
-    for (; i + 8 <= s.n; i += 8) {
-        memcpy(&word, s.p + i, 8);
-        word ^= in_range(word, first, last) >> 2;
-        memcpy(to + i, &word, 8);
-    }
-    if (i == s.n)
+    if (s.n >= 8) {
+        for (; i + 8 < s.n; i += 8) {
+            memcpy(&word, s.p + i, 8);
+            word ^= in_range(word, first, last) >> 2;
+            memcpy(to + i, &word, 8);
+        }
+        memcpy(&tail, s.p + s.n - 8, 8);
+        tail ^= in_range(tail, first, last) >> 2;
+        memcpy(to + s.n - 8, &tail, 8);
         return;
-    word = 0;
-    memcpy(&word, s.p + i, s.n - i);
-    word ^= in_range(word, first, last) >> 2;
-    memcpy(to + i, &word, s.n - i);
+    }
+    for (; i < s.n; i++)
+        to[i] = s.p[i] >= first && s.p[i] <= last ? (char)(s.p[i] ^ 0x20) : s.p[i];
 }
 
 void svl_lower(char *to, svl_str s)

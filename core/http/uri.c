@@ -42,18 +42,46 @@ bool svl_host_valid(svl_str host)
 
 /* --- Parsing -------------------------------------------------------------------------------- */
 
-/* Takes what stands before the first byte that is not one of a URI, or is `a` or `b`. */
-static svl_str take_until(svl_str *rest, char a, char b)
+static svl_str take(svl_str *rest, size_t n)
+{
+    svl_str part = {rest->p, n};
+
+    *rest = (svl_str){rest->p + n, rest->n - n};
+    return part;
+}
+
+static size_t plain_length(svl_str s)
 {
     size_t n = 0;
-    svl_str part;
 
-    while (n < rest->n && svl_char_is(rest->p[n], SVL_CHAR_URI) && rest->p[n] != a &&
-           rest->p[n] != b)
+    while (n < s.n && svl_char_is(s.p[n], SVL_CHAR_PATH))
         n++;
-    part = svl_str_head(*rest, n);
-    *rest = svl_str_from(*rest, n);
-    return part;
+    return n;
+}
+
+/* A query may hold '?', a fragment too. */
+static size_t query_length(svl_str s)
+{
+    size_t n = 0;
+
+    while (n < s.n && (svl_char_is(s.p[n], SVL_CHAR_PATH) || s.p[n] == '?'))
+        n++;
+    return n;
+}
+
+static size_t fragment_length(svl_str s)
+{
+    size_t n = 0;
+
+    while (n < s.n && svl_char_is(s.p[n], SVL_CHAR_URI))
+        n++;
+    return n;
+}
+
+static bool is_scheme_byte(char c)
+{
+    return ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || (c >= '0' && c <= '9') || c == '+' ||
+           c == '-' || c == '.';
 }
 
 static void take_scheme(struct svl_uri *uri, svl_str *rest)
@@ -63,7 +91,7 @@ static void take_scheme(struct svl_uri *uri, svl_str *rest)
 
     if (s.n == 0 || (s.p[0] | 0x20) < 'a' || (s.p[0] | 0x20) > 'z')
         return;
-    while (n < s.n && svl_char_is(s.p[n], SVL_CHAR_SCHEME))
+    while (n < s.n && is_scheme_byte(s.p[n]))
         n++;
     if (n == s.n || s.p[n] != ':')
         return;
@@ -99,6 +127,27 @@ static int read_authority(struct svl_uri *uri, svl_str authority)
     return n > 0 && authority.p[n] == ':' && port_valid(uri->port) ? 0 : SVL_ESYNTAX;
 }
 
+static bool ends_authority(svl_str s, size_t n)
+{
+    return n == s.n || s.p[n] == '/' || s.p[n] == '?' || s.p[n] == '#';
+}
+
+/* Behind the "//". Most have a name and nothing else. */
+static int take_authority(struct svl_uri *uri, svl_str *rest)
+{
+    size_t n = 0;
+
+    while (n < rest->n && svl_char_is(rest->p[n], SVL_CHAR_HOST))
+        n++;
+    if (ends_authority(*rest, n)) {
+        uri->host = take(rest, n);
+        return 0;
+    }
+    while (!ends_authority(*rest, n))
+        n++;
+    return read_authority(uri, take(rest, n));
+}
+
 int svl_uri_parse(struct svl_uri *uri, svl_str text)
 {
     svl_str rest = text.p ? text : SVL_STR("");
@@ -106,22 +155,18 @@ int svl_uri_parse(struct svl_uri *uri, svl_str text)
     *uri = (struct svl_uri){.path = {rest.p, 0}};
     take_scheme(uri, &rest);
     if (rest.n >= 2 && rest.p[0] == '/' && rest.p[1] == '/') {
-        size_t n = 2;
-
-        while (n < rest.n && rest.p[n] != '/' && rest.p[n] != '?' && rest.p[n] != '#')
-            n++;
-        if (read_authority(uri, (svl_str){rest.p + 2, n - 2}))
+        take(&rest, 2);
+        if (take_authority(uri, &rest))
             return SVL_ESYNTAX;
-        rest = svl_str_from(rest, n);
     }
-    uri->path = take_until(&rest, '?', '#');
+    uri->path = take(&rest, plain_length(rest));
     if (rest.n > 0 && rest.p[0] == '?') {
-        rest = svl_str_from(rest, 1);
-        uri->query = take_until(&rest, '#', '#');
+        take(&rest, 1);
+        uri->query = take(&rest, query_length(rest));
     }
     if (rest.n > 0 && rest.p[0] == '#') {
-        rest = svl_str_from(rest, 1);
-        uri->fragment = take_until(&rest, '\0', '\0');
+        take(&rest, 1);
+        uri->fragment = take(&rest, fragment_length(rest));
     }
     if (rest.n > 0)
         return SVL_ESYNTAX;

@@ -118,6 +118,11 @@ static char *put_fields(char *to, const struct svl_headers *headers)
     return to;
 }
 
+size_t svl_status_line_write(char *to, const struct svl_response *res)
+{
+    return (size_t)(put_status_line(to, res) - to);
+}
+
 size_t svl_head_write(char *to, const struct svl_response *res, const struct svl_framing *framing,
                       const struct svl_preamble *preamble)
 {

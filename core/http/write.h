@@ -32,6 +32,9 @@ struct svl_framing svl_framing_of(const struct svl_request *req, const struct sv
 /* No head of that answer is longer. */
 size_t svl_head_bound(const struct svl_response *res, const struct svl_preamble *preamble);
 
+/* Writes "HTTP/1.1 200 OK" and the line's end, returns its length. svl_head_bound() is enough. */
+size_t svl_status_line_write(char *to, const struct svl_response *res);
+
 /* Writes the head, returns its length. */
 size_t svl_head_write(char *to, const struct svl_response *res, const struct svl_framing *framing,
                       const struct svl_preamble *preamble);
