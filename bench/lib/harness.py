@@ -178,14 +178,9 @@ def routes(place):
 
 
 def serval(place):
-    compress = ["--compress"] if place["mode"] == "compress" and takes_compress() else []
+    compress = ["-z", "gzip"] if place["mode"] == "compress" else []
     return [program("serval"), "-q", "--log", "off", "--workers", "1", *compress, *at(place),
             str(place["root"])]
-
-
-def takes_compress():
-    done = subprocess.run([program("serval"), "--help"], capture_output=True, text=True)
-    return "--compress" in done.stdout
 
 
 def nginx(place):

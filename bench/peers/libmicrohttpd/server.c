@@ -43,15 +43,18 @@ static enum MHD_Result answer(void *cls, struct MHD_Connection *connection, cons
     (void)cls;
     (void)url;
     (void)version;
+    /* Answered at the first call, which comes before the body, the connection would be closed. */
+    if (!body) {
+        static struct body none;
+
+        *state = strcmp(method, "POST") == 0 ? calloc(1, sizeof *body) : &none;
+        return MHD_YES;
+    }
     if (strcmp(method, "POST") != 0)
         return send_answer(
             connection,
             MHD_create_response_from_buffer(13, (void *)"Hello, World!", MHD_RESPMEM_PERSISTENT),
             "text/plain");
-    if (!body) {
-        *state = calloc(1, sizeof *body);
-        return MHD_YES;
-    }
     if (*data_len) {
         append(body, data, *data_len);
         *data_len = 0;
