@@ -234,7 +234,7 @@ OURS = ("floor", "hello", "echo", "routes", "serval")
 # Where a server tells its version, and what of that is it.
 VERSIONS = {
     "nginx": (["nginx", "-v"], r"nginx/[\d.]+"),
-    "h2o": (["h2o", "-v"], r"[\d.]+\S*"),
+    "h2o": (["h2o", "-v"], r"\d+\.[\d.]+\S*"),
     "lighttpd": (["lighttpd", "-v"], r"lighttpd/[\d.]+"),
     "caddy": (["caddy", "version"], r"v?[\d.]+"),
     "fasthttp": (["cat", BENCH / "peers/go/go.mod"], r"fasthttp v([\d.]+)"),

@@ -4,7 +4,9 @@ import json
 import re
 import statistics
 
+import charts
 import harness
+import summary
 
 BEGIN, END = "<!-- begin report -->", "<!-- end report -->"
 
@@ -37,30 +39,75 @@ def spread(values, digits=2):
             f"({min(values):.{digits}f}..{max(values):.{digits}f})")
 
 
+def within_rounds(records, key, name, base):
+    """The median of the ratios within each round: drift of the machine cancels out."""
+    bases = {r["round"]: value_of(r, key) for r in records if r["server"] == base}
+    ratios = [value_of(r, key) / bases[r["round"]] for r in records
+              if r["server"] == name and bases.get(r["round"])]
+    return statistics.median(ratios) if ratios else None
+
+
+def value_of(record, key):
+    """"cpu_us", or "load.rps" for what lies deeper."""
+    for word in key.split("."):
+        record = record[word]
+    return record
+
+
+def median_of(records, key, name):
+    values = [value_of(r, key) for r in records if r["server"] == name]
+    return statistics.median(values) if values else None
+
+
 def servers_of(records):
     return list(dict.fromkeys(record["server"] for record in records))
 
 
 def timed_table(records):
-    """The ratio is the median of the ratios within a round: drift of the machine cancels out."""
     first = servers_of(records)[0]
-    base = {r["round"]: r["cpu_us"] for r in records if r["server"] == first}
+    ours = next((name for name in servers_of(records) if name in harness.OURS and name != "floor"), "")
+    bases = [first] + ([ours] if ours not in ("", first) else [])
     rows = []
     for name in servers_of(records):
         mine = [r for r in records if r["server"] == name]
-        ratios = [r["cpu_us"] / base[r["round"]] for r in mine if r["round"] in base]
-        rows.append([
-            name,
-            spread([r["cpu_us"] for r in mine]),
-            f"{statistics.median(ratios):.3f}" if ratios else "",
-            f"{statistics.median(r['user_us'] for r in mine):.2f}",
-            f"{statistics.median(r['load']['rps'] for r in mine):,.0f}",
-            f"{statistics.median(r['load']['bytes'] / r['load']['requests'] for r in mine):,.0f}",
-            f"{statistics.median(r['load']['p50_us'] for r in mine):,.0f}",
-            f"{statistics.median(r['load']['p99_us'] for r in mine):,.0f}",
-        ])
-    return table(["server", "CPU us/request (min..max)", f"x {first}", "in user mode",
-                  "requests/s", "bytes/answer", "p50 us", "p99 us"], rows)
+        ratios = [within_rounds(records, "cpu_us", name, base) for base in bases]
+        rows.append(
+            [name, spread([r["cpu_us"] for r in mine])]
+            + [f"{ratio:.3f}" if ratio else "" for ratio in ratios]
+            + [f"{median_of(records, 'load.rps', name):,.0f}",
+               f"{statistics.median(r['load']['bytes'] / r['load']['requests'] for r in mine):,.0f}"]
+            + [f"{median_of(records, f'load.{p}_us', name):,.0f}" for p in ("p50", "p99", "p999")]
+            + [f"{median_of(records, 'rss', name) / 2**20:.1f}"])
+    return table(["server", "CPU us/request (min..max)"] + [f"x {base}" for base in bases]
+                 + ["requests/s", "bytes/answer", "p50 us", "p99 us", "p99.9 us", "RSS MiB"], rows)
+
+
+def twins_table(records):
+    names = servers_of(records)
+    others = [name for name in names if name != names[0]]
+    counted = any("instructions" in r for r in records)
+    rows = []
+    for twin in dict.fromkeys(r["twin"] for r in records):
+        mine = [r for r in records if r["twin"] == twin]
+        row = [twin]
+        row += [spread([r["ns"] for r in mine if r["server"] == name], 0) for name in names]
+        for name in others:
+            ratio = within_rounds(mine, "ns", names[0], name)
+            row.append(f"{ratio:.3f}" if ratio else "")
+        if counted:
+            row.append(f"{mine[0].get('instructions', 0):,.0f}")
+        for name in names:
+            found = [r["allocations"] for r in mine if r["server"] == name and "allocations" in r]
+            row += [f"{statistics.median(found):.2f}"] if found else [""] if counted else []
+        row.append(" / ".join(f"{median_of(mine, 'bytes', name):,.0f}" for name in names))
+        rows.append(row)
+    columns = (["operation"] + [f"{name} ns" for name in names]
+               + [f"{names[0]} x {name}" for name in others])
+    if counted:
+        columns.append(f"{names[0]} instructions")
+    if counted:
+        columns += [f"{name} allocs" for name in names]
+    return table(columns + ["bytes out"], rows)
 
 
 def idle_table(records):
@@ -84,7 +131,7 @@ def syscalls_table(records):
                  [[r["server"], f"{sum(r['calls'].values()):.2f}",
                    ", ".join(f"{call} {n:.2f}" for call, n in
                              sorted(r["calls"].items(), key=lambda item: -item[1])
-                             if n >= 0.005)] for r in records])
+                             if n >= 0.05)] for r in records])
 
 
 def rss_table(records):
@@ -94,7 +141,7 @@ def rss_table(records):
                   + [f"{r['binary_bytes'] / 1024:,.0f}"] for r in records])
 
 
-TABLES = {"per_connection": idle_table, "counts": allocs_table, "calls": syscalls_table,
+TABLES = {"twin": twins_table, "per_connection": idle_table, "counts": allocs_table, "calls": syscalls_table,
           "memory": rss_table, "cpu_us": timed_table}
 
 
@@ -109,12 +156,13 @@ def markdown(records):
 
 
 def commands(records):
-    """Each server's and each load's command, once."""
+    """Each server's and each load's command, once; how many requests is in the raw results."""
     found = []
     for record in records[1:]:
         for key in ("server_command", "load_command"):
-            if record.get(key) and record[key] not in found:
-                found.append(record[key])
+            command = re.sub(r"--requests \d+", "--requests N", record.get(key, ""))
+            if command and command not in found:
+                found.append(command)
     return found
 
 
@@ -137,8 +185,8 @@ def machine_text(m):
 
 def section(records):
     head = records[0]
-    versions = ", ".join(f"{name} {version}" if name in ("floor", "hello", "serval") else version
-                         for name, version in head["versions"].items() if version)
+    versions = ", ".join(f"{name} {version}" for name, version in head["versions"].items()
+                         if version)
     return (f"### {head['title']}\n\n"
             f"`{head['command']}`, {head['begin']}. {machine_text(head['machine'])}. "
             f"Versions: {versions}.\n\n{markdown(records)}\n"
@@ -146,21 +194,32 @@ def section(records):
             f"Raw results: [raw/{head['scenario']}.jsonl](raw/{head['scenario']}.jsonl)\n")
 
 
-def report(out, scenarios):
-    """Rewrites the part of bench/README.md between the marks, and bench/raw/."""
-    sections = []
-    raw = harness.BENCH / "raw"
+def kept_runs(out, scenarios):
+    """{scenario: records}: the last run of each, else what bench/raw has."""
+    runs = {}
     for name in scenarios:
-        path = out / f"{name}.jsonl"
-        if not path.is_file():
+        for path in (out / f"{name}.jsonl", harness.BENCH / "raw" / f"{name}.jsonl"):
+            if path.is_file():
+                runs[name] = last_run(path)
+                break
+        else:
             harness.warn(f"{name}: no run yet")
-            continue
-        records = last_run(path)
-        raw.mkdir(exist_ok=True)
-        (raw / path.name).write_text("".join(json.dumps(r) + "\n" for r in records))
-        sections.append(section(records))
+    return runs
+
+
+def report(out, scenarios):
+    """Rewrites the part of bench/README.md between the marks, bench/raw/ and bench/charts/."""
+    runs = kept_runs(out, scenarios)
+    raw = harness.BENCH / "raw"
+    raw.mkdir(exist_ok=True)
+    for name, records in runs.items():
+        (raw / f"{name}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records))
+    drawn = charts.draw_all(runs, harness.BENCH / "charts")
+    pictures = "\n".join(f"![{title}](charts/{name}.svg)\n" for name, title in drawn)
+    targets = summary.targets_text(runs)
     readme = harness.BENCH / "README.md"
     before, rest = readme.read_text().split(BEGIN)
     after = rest.split(END)[1]
-    readme.write_text(f"{before}{BEGIN}\n\n" + "\n".join(sections) + f"\n{END}{after}")
+    parts = [targets, pictures, *(section(records) for records in runs.values())]
+    readme.write_text(f"{before}{BEGIN}\n\n" + "\n".join(parts) + f"\n{END}{after}")
     return 0

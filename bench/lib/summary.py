@@ -1,0 +1,81 @@
+"""What we set out to reach, and where the last runs stand."""
+
+import tables
+
+
+def case(runs, scenario, begins):
+    return [r for r in runs.get(scenario, [])[1:] if r["case"].startswith(begins)]
+
+
+def ratio(runs, scenario, begins, ours, other, key="cpu_us"):
+    return tables.within_rounds(case(runs, scenario, begins), key, ours, other)
+
+
+def twin(runs, name, key, server, other=None, threads="1 thread"):
+    records = [r for r in case(runs, "twins", threads) if r["twin"] == name]
+    if not records:
+        return None
+    if other:
+        return tables.within_rounds(records, key, server, other)
+    found = [r[key] for r in records if r["server"] == server and key in r]
+    return sorted(found)[len(found) // 2] if found else None
+
+
+def twice(runs):
+    """One thread's time over two threads'."""
+    name = "ServerGet, 10,000 per connection"
+    one = twin(runs, name, "ns", "serval")
+    two = twin(runs, name, "ns", "serval", threads="2 threads")
+    return one / two if one and two else None
+
+
+def single(runs, scenario, begins, server, of):
+    found = [of(r) for r in case(runs, scenario, begins) if r["server"] == server]
+    return found[0] if found else None
+
+
+def best_p99(runs):
+    """Ours over the best of the others."""
+    records = case(runs, "latency", "1,000")
+    names = [n for n in tables.servers_of(records) if n not in ("floor", "hello")]
+    ours = tables.median_of(records, "load.p99_us", "hello")
+    others = [tables.median_of(records, "load.p99_us", name) for name in names]
+    return ours / min(others) if ours and others else None
+
+
+def rows(runs):
+    """(what, limit, value); "at most" unless the limit is negative, which is "at least"."""
+    get = "ServerGet, {} per connection"
+    yield (get.format("10,000") + ", x fasthttp", 0.4,
+           twin(runs, get.format("10,000"), "ns", "serval", "fasthttp"))
+    yield (get.format("10,000") + ", allocations", 0,
+           twin(runs, get.format("10,000"), "allocations", "serval"))
+    yield get.format("1") + ", x fasthttp", 0.4, twin(runs, get.format("1"), "ns", "serval", "fasthttp")
+    many = get.format("1") + ", 10,000 clients"
+    yield many + ", x fasthttp", 0.4, twin(runs, many, "ns", "serval", "fasthttp")
+    for other, limit in (("floor", 1.05), ("nginx", 0.95), ("fasthttp", 0.92),
+                         ("libmicrohttpd", 0.4)):
+        yield (f"hello keep-alive, server CPU per request, x {other}", limit,
+               ratio(runs, "hello", "keep-alive", "hello", other))
+    for other, limit in (("floor", 1.25), ("nginx", 0.15), ("h2o", 0.15), ("fasthttp", 0.65)):
+        yield (f"hello pipelined 16, server CPU per request, x {other}", limit,
+               ratio(runs, "hello", "pipelined", "hello", other))
+    yield ("system calls per keep-alive request", 2.1,
+           single(runs, "syscalls", "keep-alive", "hello", lambda r: sum(r["calls"].values())))
+    yield ("idle keep-alive connection, bytes", 512,
+           single(runs, "idle", "", "hello", lambda r: r["per_connection"]["rss"]))
+    yield "2 workers against 1, in-process, times as fast", -1.9, twice(runs)
+    yield ("p99 with 1,000 connections at 70 % load, x the best peer", 1, best_p99(runs))
+
+
+def targets_text(runs):
+    found = []
+    for what, limit, value in rows(runs):
+        if value is None:
+            continue
+        good = value >= -limit if limit < 0 else value <= limit
+        found.append([what, f"{'>=' if limit < 0 else '<='} {abs(limit):g}", f"{value:.3g}",
+                      "yes" if good else "no"])
+    if not found:
+        return ""
+    return "### Targets\n\n" + tables.table(["what", "target", "measured", "reached"], found) + "\n"
