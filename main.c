@@ -229,7 +229,7 @@ static int serve(struct options *o)
         SVL_USE(compress, .codings = o->codings),
 #endif
 #if SVL_HAVE_FS
-        SVL_USE(fs, .root = o->dir, .listing = true),
+        SVL_USE(fs, .root = o->dir, .listing = SVL_FS_LISTING_ON),
 #endif
         SVL_USE_END,
     };

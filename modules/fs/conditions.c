@@ -78,6 +78,11 @@ static bool date_of(const struct svl_request *req, enum svl_header_id id, int64_
     return is_single(req, id) && svl_date_parse(svl_headers_get(&req->headers, id), seconds);
 }
 
+bool svl_fs_is_known(const struct svl_request *req, svl_str etag)
+{
+    return any_listed(req, SVL_H_IF_NONE_MATCH, etag, true);
+}
+
 static bool precondition_failed(const struct svl_request *req, const struct fs_validators *v)
 {
     int64_t date;

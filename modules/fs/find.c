@@ -327,7 +327,8 @@ static enum svl_verdict give_folder(struct look *look)
     fd = open_path(look, O_DIRECTORY, &st);
     if (fd < 0)
         return fail(look, fd);
-    return svl_fs_list(look->ctx, &look->worker->root, look->config, fd, look->path);
+    return svl_fs_list(look->ctx, &look->worker->root, look->config, fd, look->path,
+                       look->ctx->req.path);
 }
 
 static enum svl_verdict give_path(struct look *look)

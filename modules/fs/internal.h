@@ -117,6 +117,9 @@ struct svl_range;
 int svl_fs_decide(const struct svl_request *req, const struct fs_validators *v, int64_t size,
                   struct svl_range *range);
 
+/* Whether If-None-Match names the tag, which has its quotes and no W/ in front. */
+bool svl_fs_is_known(const struct svl_request *req, svl_str etag);
+
 /* answer.c -----------------------------------------------------------------------------------*/
 
 /* Answers with the file as the request asks for it: whole, a range, 304, 412 or 416. Takes a
@@ -149,8 +152,9 @@ enum svl_verdict svl_fs_look_up(const struct svl_link *self, struct svl_ctx *ctx
 /* listing.c ----------------------------------------------------------------------------------*/
 
 /* A page for the folder `fd`, which it takes over; `path` is the folder's, as svl_fs_open() wants
- * it. `root` and `config` must outlive the ctx. */
+ * it, `place` as the client knows it. `root` and `config` must outlive the ctx. */
 enum svl_verdict svl_fs_list(struct svl_ctx *ctx, const struct fs_root *root,
-                             const struct svl_fs_config *config, int fd, const char *path);
+                             const struct svl_fs_config *config, int fd, const char *path,
+                             svl_str place);
 
 #endif

@@ -17,6 +17,13 @@ enum svl_fs_symlinks {
     SVL_FS_FOLLOW, /* all of them: the root is no border for whoever can make links */
 };
 
+/* What a folder without an index file is. */
+enum svl_fs_listing {
+    SVL_FS_LISTING_OFF,  /* missing: 404 */
+    SVL_FS_LISTING_ON,   /* a page; JSON or plain text for those who ask for it by Accept */
+    SVL_FS_LISTING_JSON, /* always JSON */
+};
+
 struct svl_fs_type {
     const char *extension; /* "wasm", "tar.gz"; the case does not matter */
     const char *type;      /* "application/wasm" */
@@ -32,7 +39,7 @@ struct svl_fs_config {
     const char *cache_control;       /* NULL = "no-cache", "" = none is sent */
     enum svl_fs_symlinks symlinks;
     bool show_hidden; /* names with a leading dot too, not only /.well-known */
-    bool listing;     /* a page for folders without an index file, else they are 404 */
+    enum svl_fs_listing listing;
     bool fallthrough; /* what is not found, and other methods, go on along the chain */
 
     int revalidate_us;       /* a cached file is believed so long without a look, microseconds;
