@@ -61,11 +61,10 @@ struct svl_use {
     const void *config; /* struct svl_<name>_config, copied at the start */
 };
 
-/* SVL_USE(fs, .root = "/srv"), or SVL_USE(fs) for all defaults. */
-#define SVL_USE(...) SVL_USE_(__VA_ARGS__, )
-#define SVL_USE_(name, ...)                                                                        \
+/* SVL_USE(fs, .root = "/srv"); SVL_USE(skeleton, 0) for all defaults. */
+#define SVL_USE(name, ...)                                                                         \
     {                                                                                              \
-        &svl_##name##_module, &__extension__(const struct svl_##name##_config)                     \
+        &svl_##name##_module, &(const struct svl_##name##_config)                                  \
         {                                                                                          \
             __VA_ARGS__                                                                            \
         }                                                                                          \
