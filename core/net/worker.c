@@ -18,6 +18,7 @@ struct handles {
     uv_loop_t loop;
     uv_timer_t timer;
     uv_async_t wake;
+    uv_prepare_t before_wait; /* active while there are tasks */
 };
 
 static void on_timer(uv_timer_t *timer)
@@ -25,6 +26,27 @@ static void on_timer(uv_timer_t *timer)
     struct svl_worker *w = timer->data;
 
     svl_timers_run(&w->timers, uv_now(w->loop));
+}
+
+static void on_before_wait(uv_prepare_t *prepare)
+{
+    struct svl_worker *w = prepare->data;
+
+    while (!svl_list_empty(&w->later)) {
+        struct svl_task *task = svl_container(w->later.next, struct svl_task, link);
+
+        svl_list_remove(&task->link);
+        task->run(task);
+    }
+    uv_prepare_stop(prepare);
+}
+
+void svl_worker_later(struct svl_worker *w, struct svl_task *task)
+{
+    if (svl_list_linked(&task->link))
+        return;
+    svl_list_append(&w->later, &task->link);
+    uv_prepare_start(&((struct handles *)w->handles)->before_wait, on_before_wait);
 }
 
 static void arm(struct svl_timers *timers, uint64_t at)
@@ -114,7 +136,8 @@ int svl_worker_open(struct svl_worker *w)
         return err;
     }
     uv_timer_init(w->loop, &h->timer);
-    h->timer.data = h->wake.data = w;
+    uv_prepare_init(w->loop, &h->before_wait);
+    h->timer.data = h->wake.data = h->before_wait.data = w;
 
     svl_timers_init(&w->timers, arm);
     w->grace.fire = on_grace;
@@ -123,6 +146,7 @@ int svl_worker_open(struct svl_worker *w)
     svl_pool_init(&w->outs, sizeof(struct svl_out), 32);
     svl_pool_init(&w->blocks, SVL_ARENA_BLOCK, 8);
     svl_list_init(&w->open);
+    svl_list_init(&w->later);
     w->gather.bytes = svl_malloc(SVL_GATHER_SIZE);
     w->preamble.second = -1;
     return 0;
@@ -191,6 +215,7 @@ void svl_worker_close(struct svl_worker *w)
     svl_pool_finish(&w->outs);
     svl_pool_finish(&w->exchanges);
     svl_pool_finish(&w->blocks);
+    svl_pool_finish(&w->segments);
     svl_chunk_store_finish(&w->chunks);
     svl_handles_finish(&w->handles_of_ctx);
     free(w->handles);

@@ -40,6 +40,12 @@ struct svl_gather {
     struct svl_tail tail;
 };
 
+/* Something to do before the loop waits again. In no list when it is zeroed, and when it runs. */
+struct svl_task {
+    struct svl_list link;
+    void (*run)(struct svl_task *task);
+};
+
 /* What the loop is busy with, for run/watchdog.c. */
 struct svl_watch {
     _Atomic(uintptr_t) link;       /* a struct svl_link, see watchdog.h; 0 = no hook runs */
@@ -59,6 +65,8 @@ struct svl_worker {
     struct svl_chunk_store chunks;
     struct svl_pool conns, outs;       /* net/ */
     struct svl_pool exchanges, blocks; /* run/ */
+    struct svl_pool segments;          /* run/: of streams */
+    struct svl_list later;             /* svl_task::link */
     struct svl_list open;              /* svl_conn::link */
     unsigned n_open;
     unsigned max_open; /* connections; above it accepting waits */
@@ -97,6 +105,10 @@ void svl_worker_poll(struct svl_worker *worker);
 
 /* Any thread, and signal handlers. The second call does not wait for connections. */
 void svl_worker_stop(struct svl_worker *worker);
+
+/* Runs a task at the end of this round. Fine for one that is waiting already; svl_list_remove() of
+ * its link takes it back. */
+void svl_worker_later(struct svl_worker *worker, struct svl_task *task);
 
 /* Any thread: the loop comes round and runs the mail. */
 void svl_worker_wake(struct svl_worker *worker);

@@ -450,6 +450,7 @@ struct svl_exchange *svl_exchange_split(struct svl_exchange *x, unsigned at)
         }
     }
     svl_values_split(y, x);
+    y->gone_at_eof = x->gone_at_eof;
     y->received = x->received;
     y->parser.keep_alive = x->parser.keep_alive;
     y->state = SVL_LOANED;

@@ -62,6 +62,7 @@ struct svl_exchange {
     bool outwards;
     bool awaits_body;    /* LOANED to the wire, until svl_exchange_body() */
     bool body_paused;    /* its pieces, by svl_body_pause() */
+    bool gone_at_eof;    /* a client that sends no more counts as gone */
     bool refused;        /* by the core, before it became a request */
     bool sent, received; /* the wire's: what of the message is over */
     bool body_here;      /* the wire's: the body lies in what is being read */

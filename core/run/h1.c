@@ -612,8 +612,10 @@ static void settle(struct svl_conn *c, struct h1 *h)
     } else if (takes_body(x)) {
         svl_conn_read(c, true);
         svl_conn_deadline(c, s->body_ms);
+    } else if (x->gone_at_eof && c->eof) {
+        svl_conn_close(c);
     } else {
-        svl_conn_read(c, false);
+        svl_conn_read(c, x->gone_at_eof && h->left == 0);
         svl_timer_clear(&c->timer);
     }
 }
@@ -707,7 +709,7 @@ static void on_eof(struct svl_conn *c)
     /* A message that will never be complete cannot be answered; a complete one is. */
     if (svl_conn_blocked(c))
         return;
-    if (!x || h->lingering || x->state == SVL_READING || takes_body(x))
+    if (!x || h->lingering || x->state == SVL_READING || takes_body(x) || x->gone_at_eof)
         svl_conn_close(c);
 }
 

@@ -5,6 +5,7 @@
 #include "net/listener.h"
 #include "net/offload.h"
 #include "run/h1.h"
+#include "run/stream.h"
 #include "run/watchdog.h"
 #include "serval/error.h"
 #include "serval/log.h"
@@ -278,6 +279,7 @@ static int open_worker(struct svl_server *s, struct runner *r, unsigned index)
     w->name = svl_str_of(c->name);
     w->service = &r->service;
     svl_pool_init(&w->exchanges, sizeof(struct svl_exchange), 16);
+    svl_pool_init(&w->segments, sizeof(struct svl_segment), 64);
     r->service = (struct svl_service){
         .chain = {r->links, s->n_links},
         .limits = {c->max_target, c->max_head, c->max_fields, c->max_body, c->max_head},

@@ -23,6 +23,7 @@
 #include "serval/request.h"
 #include "serval/server.h"
 #include "serval/str.h"
+#include "serval/stream.h"
 #include "serval/text.h"
 #include "serval/uri.h"
 #include "serval/version.h"
