@@ -10,19 +10,22 @@
 #include <unistd.h>
 
 /* One process has one set of signal handlers, so these are the process's. */
-static struct svl_server *running;
+static struct svl_server *_Atomic running; /* NULL when it is through: signals come too late */
 static const char *draining; /* what to say at the first signal; NULL = nothing */
 
 /* stdout may be a pipe that nobody reads: that must not keep the server from stopping. */
 static void on_signal(int number)
 {
+    struct svl_server *server = running;
     struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
     const char *say = draining;
     int saved = errno;
 
     (void)number;
+    if (!server)
+        return;
     draining = NULL;
-    svl_server_stop(running); /* the second time: at once */
+    svl_server_stop(server); /* the second time: at once */
     if (say && poll(&out, 1, 0) == 1 && write(STDOUT_FILENO, say, strlen(say)) < 0)
         errno = 0; /* nobody listens */
     errno = saved;
@@ -87,6 +90,7 @@ static void say_to_people(const struct svl_server *server, const struct svl_fore
 int svl_server_foreground(struct svl_server *server, const struct svl_foreground *about)
 {
     bool people = isatty(STDOUT_FILENO);
+    int err;
 
     running = server;
     draining = about->quiet ? NULL
@@ -100,5 +104,7 @@ int svl_server_foreground(struct svl_server *server, const struct svl_foreground
             say_to_program(server, about);
         fflush(stdout);
     }
-    return svl_server_run(server);
+    err = svl_server_run(server);
+    running = NULL;
+    return err;
 }
