@@ -88,7 +88,7 @@ TestSuite(fs, .init = make_folder, .fini = remove_folder);
 
 /* --- Asking --------------------------------------------------------------------------------- */
 
-#define SERVE(...) (l = LOOPBACK(SVL_USE_(fs, .root = root, __VA_ARGS__)))
+#define SERVE(...) (l = LOOPBACK(SVL_USE(fs, .root = root, __VA_ARGS__)))
 
 /* A long answer takes several rounds, in each of which the client has read something. */
 static void rounds(unsigned client)
