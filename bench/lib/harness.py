@@ -183,6 +183,10 @@ def serval(place):
             str(place["root"])]
 
 
+def squeeze(place):
+    return [program("squeeze"), *at(place), "--workers", "1", "--root", str(place["root"])]
+
+
 def nginx(place):
     return [tool("nginx"), "-c", configured("nginx", place), "-e", f"{place['temp']}/error.log"]
 
@@ -227,9 +231,9 @@ def evhttp(place):
     return [peer("evhttp"), *at(place)]
 
 
-SERVERS = {f.__name__: f for f in (floor, hello, echo, routes, serval, nginx, h2o, lighttpd, caddy,
-                                   fasthttp, nethttp, hyper, libmicrohttpd, evhttp)}
-OURS = ("floor", "hello", "echo", "routes", "serval")
+SERVERS = {f.__name__: f for f in (floor, hello, echo, routes, serval, squeeze, nginx, h2o, lighttpd,
+                                   caddy, fasthttp, nethttp, hyper, libmicrohttpd, evhttp)}
+OURS = ("floor", "hello", "echo", "routes", "serval", "squeeze")
 
 # Where a server tells its version, and what of that is it.
 VERSIONS = {
