@@ -11,7 +11,7 @@
 
 /* One process has one set of signal handlers, so these are the process's. */
 static struct svl_server *_Atomic running; /* NULL when it is through: signals come too late */
-static const char *draining; /* what to say at the first signal; NULL = nothing */
+static const char *draining;               /* what to say at the first signal; NULL = nothing */
 
 /* stdout may be a pipe that nobody reads: that must not keep the server from stopping. */
 static void on_signal(int number)

@@ -86,6 +86,11 @@ static void remove_folder(void)
 
 TestSuite(fs, .init = make_folder, .fini = remove_folder);
 
+static void link_to(const char *target, const char *path)
+{
+    cr_assert_eq(symlink(target, path), 0);
+}
+
 /* --- Asking --------------------------------------------------------------------------------- */
 
 #define SERVE(...) (l = LOOPBACK(SVL_USE(fs, .root = root, __VA_ARGS__)))
@@ -507,8 +512,8 @@ Test(fs, paths_that_only_look_like_traversal_are_files)
 
 Test(fs, links_inside_of_the_root_are_followed)
 {
-    symlink("../a.txt", "dir/in");
-    symlink("site", "alias");
+    link_to("../a.txt", "dir/in");
+    link_to("site", "alias");
     SERVE(.symlinks = SVL_FS_INSIDE);
     expect_file("/dir/in", "hello, file\n");
     expect_file("/alias/", "<p>index");
@@ -517,8 +522,8 @@ Test(fs, links_inside_of_the_root_are_followed)
 
 Test(fs, links_are_not_followed_when_denied)
 {
-    symlink("../a.txt", "dir/in");
-    symlink("site", "alias");
+    link_to("../a.txt", "dir/in");
+    link_to("site", "alias");
     SERVE(.symlinks = SVL_FS_DENY);
     expect_missing("/dir/in");
     expect_missing("/alias/");
@@ -528,8 +533,8 @@ Test(fs, links_are_not_followed_when_denied)
 
 Test(fs, without_openat2_links_are_denied)
 {
-    symlink("../a.txt", "dir/in");
-    symlink("site", "alias");
+    link_to("../a.txt", "dir/in");
+    link_to("site", "alias");
     SERVE(.no_openat2 = true);
     expect_missing("/dir/in");
     expect_missing("/alias/index.html");
@@ -541,7 +546,7 @@ Test(fs, without_openat2_links_are_denied)
 
 Test(fs, links_lead_anywhere_only_if_asked_for)
 {
-    symlink("../secret", "out");
+    link_to("../secret", "out");
     SERVE(.symlinks = SVL_FS_FOLLOW);
     expect_file("/out", "secret");
 }
@@ -554,7 +559,7 @@ Test(fs, a_folder_that_becomes_a_link_out_is_noticed)
     mkdir("../elsewhere", 0755);
     write_text("../elsewhere/x", "secret");
     rename("dir", "dir2");
-    symlink("../elsewhere", "dir");
+    link_to("../elsewhere", "dir");
     usleep(2000);
     expect_missing("/dir/x");
 }
@@ -566,7 +571,7 @@ Test(fs, fifos_sockets_and_devices_are_not_files)
 
     cr_assert_eq(mkfifo("fifo", 0644), 0);
     cr_assert_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
-    symlink("/dev/zero", "zero");
+    link_to("/dev/zero", "zero");
     SERVE(.symlinks = SVL_FS_FOLLOW);
     expect_missing("/fifo"); /* and does not wait for a writer */
     expect_missing("/socket");
@@ -1252,7 +1257,7 @@ Test(fs, the_page_lists_folders_first_and_what_can_be_had)
     svl_str page;
 
     make_traps();
-    symlink("../a.txt", "dir/in");
+    link_to("../a.txt", "dir/in");
     write_text("dir/Big", "0123456789");
     write_text("dir/alpha", "x");
     mkdir("dir/zoo", 0755);
