@@ -1446,8 +1446,7 @@ Test(fs, hostile_names_do_no_harm_on_the_page_and_can_be_fetched)
         "javascript:alert(1)",
         "back\\slash",
         "\xff\xfe",
-        "\xe2\x80\xae"
-        "gpj.exe",
+        "\342\200\256gpj.exe", /* U+202E: what follows is shown from right to left */
         " blank ",
         "c:d",
         "\x1b[31m",
