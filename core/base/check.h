@@ -32,6 +32,16 @@ _Noreturn void svl_assert_failed(const char *condition, const char *file, int li
 #define SVL_ASAN 0
 #endif
 
+/* Memory that nobody may look at for now: an access stops the program under ASan. */
+#if SVL_ASAN
+#include <sanitizer/asan_interface.h>
+#define SVL_POISON(at, n) __asan_poison_memory_region(at, n)
+#define SVL_UNPOISON(at, n) __asan_unpoison_memory_region(at, n)
+#else
+#define SVL_POISON(at, n) ((void)0)
+#define SVL_UNPOISON(at, n) ((void)0)
+#endif
+
 /* malloc, calloc, realloc that stop the program when there is no memory. */
 void *svl_malloc(size_t size);
 void *svl_calloc(size_t size);

@@ -256,10 +256,11 @@ struct svl_chunk *svl_worker_reading(struct svl_worker *w)
 {
     if (w->reading && w->reading->refs == 1)
         w->reading->len = 0;
-    if (w->reading && w->reading->cap - w->reading->len >= MIN_READ)
-        return w->reading;
-    svl_chunk_unref(w->reading);
-    w->reading = svl_chunk_new(&w->chunks, READ_CHUNK);
+    if (!w->reading || w->reading->cap - w->reading->len < MIN_READ) {
+        svl_chunk_unref(w->reading);
+        w->reading = svl_chunk_new(&w->chunks, READ_CHUNK);
+    }
+    SVL_UNPOISON(w->reading->bytes + w->reading->len, w->reading->cap - w->reading->len);
     return w->reading;
 }
 
@@ -271,12 +272,13 @@ struct svl_chunk *svl_worker_pin(struct svl_worker *w)
 
 void svl_worker_read_done(struct svl_worker *w, size_t n)
 {
-    if (svl_likely(!w->pinned))
-        return;
-    w->pinned = false;
-    w->reading->len += (n + 15) & ~(size_t)15;
-    if (w->reading->len > w->reading->cap)
-        w->reading->len = w->reading->cap;
+    if (svl_unlikely(w->pinned)) {
+        w->pinned = false;
+        w->reading->len += (n + 15) & ~(size_t)15;
+        if (w->reading->len > w->reading->cap)
+            w->reading->len = w->reading->cap;
+    }
+    SVL_POISON(w->reading->bytes + w->reading->len, w->reading->cap - w->reading->len);
 }
 
 void svl_worker_conn_gone(struct svl_worker *w)

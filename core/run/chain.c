@@ -31,9 +31,10 @@ static enum svl_verdict ask(struct svl_exchange *x)
 /* Move to where the verdict points. Returns false when the answer is ready to go. */
 static bool obey(struct svl_exchange *x, enum svl_verdict v)
 {
-    if (v == SVL_ERROR)
+    if (svl_unlikely(v >= SVL_ERROR)) {
+        SVL_MISUSE_IF(v != SVL_ERROR, "a hook has returned what is no verdict");
         v = svl_fail(&x->pub, 500, NULL);
-
+    }
     if (!x->outwards) {
         if (v == SVL_NEXT && ++x->at < x->chain->n)
             return true;
@@ -141,6 +142,8 @@ static bool heed(struct svl_exchange *x, enum svl_verdict v)
     if (v == SVL_PENDING && x->early >= 0) /* svl_resume() came before the hook returned */
         v = (enum svl_verdict)x->early;
     if (v == SVL_PENDING) {
+        SVL_MISUSE_IF(x->early != SVL_KEPT && !x->awaits_body,
+                      "a hook has returned SVL_PENDING without svl_pend(): nobody would resume it");
         lend(x);
         return false;
     }
@@ -162,7 +165,7 @@ static void carry(struct svl_exchange *x)
 {
     do {
         x->state = SVL_RUNNING;
-        x->early = -1;
+        x->early = SVL_IDLE;
     } while (heed(x, ask(x)));
 }
 
@@ -180,7 +183,7 @@ void svl_resume_with(struct svl_ctx *ctx, svl_handler_fn *step, void *arg)
         return;
     }
     x->state = SVL_RUNNING;
-    x->early = -1;
+    x->early = SVL_IDLE;
     svl_watch_hook(w, &x->chain->links[x->at]);
     if (heed(x, step(ctx, arg)))
         carry(x);
@@ -194,6 +197,8 @@ enum svl_verdict svl_pend(struct svl_ctx *ctx, svl_cancel_fn *cancel, void *arg)
     SVL_MISUSE_IF(x->state != SVL_RUNNING, "svl_pend: only a hook that was asked can keep a ctx");
     x->cancel = cancel;
     x->cancel_arg = arg;
+    if (x->early == SVL_IDLE)
+        x->early = SVL_KEPT;
     return SVL_PENDING;
 }
 
@@ -253,8 +258,12 @@ enum svl_verdict svl_stream_body(struct svl_ctx *ctx, svl_piece_fn *fn, void *ar
     struct svl_exchange *x = svl_exchange_of(ctx);
     enum svl_verdict v;
 
-    if (ctx->req.body.p)
-        return fn(ctx, arg, ctx->req.body, SVL_PIECE_LAST);
+    if (ctx->req.body.p) {
+        v = fn(ctx, arg, ctx->req.body, SVL_PIECE_LAST);
+        if (v == SVL_PENDING && x->early == SVL_IDLE)
+            x->early = SVL_KEPT;
+        return v;
+    }
     v = want_body(x, x->body_limit ? x->body_limit : UINT64_MAX);
     if (v == SVL_PENDING) {
         x->on_piece = fn;
@@ -306,7 +315,7 @@ void svl_exchange_piece(struct svl_exchange *x, svl_str piece, bool last)
 
     SVL_ASSERT(x->state == SVL_LOANED && x->awaits_body);
     x->state = SVL_RUNNING;
-    x->early = -1;
+    x->early = SVL_IDLE;
     v = x->on_piece(&x->pub, x->piece_arg, piece, last ? SVL_PIECE_LAST : SVL_PIECE);
     if (v == SVL_PENDING && x->early >= 0)
         v = (enum svl_verdict)x->early;

@@ -52,6 +52,9 @@ enum svl_state {
     SVL_SENDING, /* the wire holds the ctx until the write is over */
 };
 
+/* svl_exchange::early: the running hook has not asked to keep the ctx; has asked. */
+enum { SVL_IDLE = -1, SVL_KEPT = -2 };
+
 /* links[first, entered) were asked on the way in and are owed one on_done each.
  * `wire` is NULL once nobody waits for this answer. `lender` is an exchange whose memory our
  * request and slots point into; it cannot be freed before us. */
@@ -66,7 +69,8 @@ struct svl_exchange {
     bool refused;        /* by the core, before it became a request */
     bool sent, received; /* the wire's: what of the message is over */
     bool body_here;      /* the wire's: the body lies in what is being read */
-    int8_t early;        /* verdict of an svl_resume() that came before its hook returned, or -1 */
+    int8_t early; /* verdict of an svl_resume() that came before its hook returned, or SVL_IDLE,
+                          * SVL_KEPT */
     uint8_t at, first, entered;
     uint16_t refs;
 
