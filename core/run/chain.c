@@ -12,20 +12,55 @@
 #include "run/values.h"
 #include "serval/hijack.h"
 
-static enum svl_verdict ask(struct svl_exchange *x)
+/* Whether a hook just said SVL_NEXT, and neither it nor the client left anything to deal with. */
+static inline bool plain(const struct svl_exchange *x, enum svl_verdict v)
 {
-    const struct svl_link *link = &x->chain->links[x->at];
+    return svl_likely(v == SVL_NEXT) && x->wire && !x->awaits_body && !x->cancel;
+}
+
+static inline enum svl_verdict ask_in(struct svl_exchange *x, const struct svl_link *link)
+{
     const struct svl_module *module = link->module;
 
-    svl_watch_hook(x->pub.worker, link);
-    if (x->outwards)
-        return module->on_response ? module->on_response(link, &x->pub) : SVL_NEXT;
     x->entered = (uint8_t)(x->at + 1);
     if (!module->on_request)
         return SVL_NEXT;
+    svl_watch_hook(x->pub.worker, link);
     if (module->needs_body && !x->pub.req.body.p)
         return svl_await_body(&x->pub);
     return module->on_request(link, &x->pub);
+}
+
+static inline enum svl_verdict ask_out(struct svl_exchange *x, const struct svl_link *link)
+{
+    if (!link->module->on_response)
+        return SVL_NEXT;
+    svl_watch_hook(x->pub.worker, link);
+    return link->module->on_response(link, &x->pub);
+}
+
+/* Asks links[at] and, as long as they say no more than SVL_NEXT, those behind it; returns the last
+ * one's verdict, for heed(). links[at] is the one that has said it. */
+static enum svl_verdict ask(struct svl_exchange *x)
+{
+    const struct svl_link *link = &x->chain->links[x->at];
+    unsigned last = x->chain->n - 1;
+    enum svl_verdict v;
+
+    if (!x->outwards) {
+        while (plain(x, v = ask_in(x, link)) && x->at < last) {
+            x->at++;
+            link++;
+        }
+        return v;
+    }
+    while (plain(x, v = ask_out(x, link)) && x->at > x->first) {
+        x->at--;
+        link--;
+        if (svl_unlikely(x->innermost > x->at))
+            svl_deadlines_drop(x, x->at);
+    }
+    return v;
 }
 
 /* Move to where the verdict points. Returns false when the answer is ready to go. */
@@ -45,7 +80,7 @@ static bool obey(struct svl_exchange *x, enum svl_verdict v)
     if (x->at == x->first)
         return false;
     x->at--;
-    if (svl_unlikely(x->deadlines != NULL))
+    if (svl_unlikely(x->innermost > x->at))
         svl_deadlines_drop(x, x->at);
     return true;
 }
@@ -53,7 +88,7 @@ static bool obey(struct svl_exchange *x, enum svl_verdict v)
 static void send(struct svl_exchange *x)
 {
     x->state = SVL_SENDING;
-    if (svl_unlikely(x->deadlines != NULL))
+    if (svl_unlikely(x->innermost > 0))
         svl_deadlines_drop(x, 0);
     if (svl_unlikely(x->filtering != NULL))
         svl_filters_apply(x);
@@ -105,16 +140,16 @@ static void end(const struct svl_link *link, struct svl_exchange *x)
 
 static void finish(struct svl_exchange *x)
 {
+    const struct svl_link *link = &x->chain->links[x->entered], *first = &x->chain->links[x->first];
+
     if (x->filtering)
         svl_filters_drop(x);
     if (x->refused)
         tell_refused(x);
-    while (x->entered > x->first) {
-        const struct svl_link *link = &x->chain->links[--x->entered];
-
-        if (link->module->on_done)
+    while (link > first)
+        if ((--link)->module->on_done)
             end(link, x);
-    }
+    x->entered = x->first;
     if (svl_unlikely(x->ref != 0))
         svl_handles_drop(&x->pub.worker->handles_of_ctx, x->ref - 1);
     unref(x);

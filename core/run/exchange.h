@@ -72,6 +72,7 @@ struct svl_exchange {
     int8_t early; /* verdict of an svl_resume() that came before its hook returned, or SVL_IDLE,
                           * SVL_KEPT */
     uint8_t at, first, entered;
+    uint8_t innermost; /* 1 + the innermost link with a deadline; 0 = none */
     uint16_t refs;
 
     const struct svl_chain *chain;

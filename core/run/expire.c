@@ -61,6 +61,8 @@ static struct svl_deadline *add(struct svl_exchange *x, unsigned at)
         memcpy(d->kept, headers->at, kept);
     d->next = x->deadlines;
     x->deadlines = d;
+    if (x->innermost <= at)
+        x->innermost = (uint8_t)(at + 1);
     return d;
 }
 
@@ -118,8 +120,11 @@ void svl_deadlines_drop(struct svl_exchange *x, unsigned at)
 {
     struct svl_deadline **place = &x->deadlines, *d;
 
+    x->innermost = 0;
     while ((d = *place)) {
         if (d->at < at) {
+            if (x->innermost <= d->at)
+                x->innermost = (uint8_t)(d->at + 1);
             place = &d->next;
             continue;
         }
@@ -132,7 +137,9 @@ void svl_deadlines_hand_over(struct svl_exchange *x, struct svl_exchange *y, uns
 {
     svl_deadlines_drop(x, at);
     y->deadlines = x->deadlines;
+    y->innermost = x->innermost;
     x->deadlines = NULL;
+    x->innermost = 0;
     for (struct svl_deadline *d = y->deadlines; d; d = d->next)
         d->x = y;
 }
