@@ -70,7 +70,8 @@ static const struct svl_option table[] = {
 
 static void show_help(void)
 {
-    puts("usage: serval [OPTIONS] [DIR]     serve a folder; without DIR, this one\n");
+    puts("usage: serval [OPTIONS] [DIR]     serve a folder; without DIR, this one\n"
+         "       serval precompress DIR    write .br, .zst and .gz files next to its files\n");
     svl_options_help(table, stdout);
     puts("\nADDR is 8080 or :8080 (all interfaces), 127.0.0.1:8080, [::1]:8080,\n"
          "unix:/run/x.sock,mode=660 or fd:3 (a listening socket that was inherited).\n"
@@ -256,13 +257,74 @@ static int serve(struct options *o)
     return 0;
 }
 
+#if SVL_HAVE_COMPRESS
+/* serval precompress: sidecars of a folder's files ------------------------------------------*/
+
+struct precompress_options {
+    const char *codings, *dir;
+    bool quiet;
+};
+
+static const struct svl_option precompress_table[] = {
+    {'z', "compress", "LIST", "which ones; br,zstd,gzip by default"},
+    {'q', "quiet", NULL, "no bar and no summary"},
+    {'h', "help", NULL, "show this"},
+    {0},
+};
+
+static const char *take_precompress(void *to, int id, const char *value)
+{
+    struct precompress_options *o = to;
+
+    switch (id) {
+    case 'z': o->codings = value; return NULL;
+    case 'q': o->quiet = true; return NULL;
+    case 'h':
+        puts("usage: serval precompress [OPTIONS] DIR     write .br, .zst and .gz files\n");
+        svl_options_help(precompress_table, stdout);
+        exit(0);
+    default:
+        if (o->dir)
+            return "one folder is enough";
+        o->dir = value;
+        return NULL;
+    }
+}
+
+static int precompress(char **argv)
+{
+    struct precompress_options options = {0};
+    struct svl_precompress job = {0};
+    char why[256];
+
+    if (svl_options_read(precompress_table, argv, take_precompress, &options, why, sizeof why))
+        refuse(EXIT_USAGE, "precompress: %s", why);
+    if (!options.dir)
+        refuse(EXIT_USAGE, "precompress: give a folder");
+    job.codings = options.codings;
+    job.progress = !options.quiet && isatty(STDERR_FILENO);
+    if (svl_precompress(options.dir, &job))
+        return EXIT_USAGE;
+    if (!options.quiet)
+        printf("%u files: %u sidecars written, %u current, %u not worth it, %u failed; %llu bytes "
+               "became %llu\n",
+               job.files, job.written, job.current, job.useless, job.failed,
+               (unsigned long long)job.bytes_in, (unsigned long long)job.bytes_out);
+    return job.failed ? EXIT_FAILURE : 0;
+}
+#endif
+
 int main(int argc, char **argv)
 {
     struct options options = {0};
     char why[256];
 
-    (void)argc;
     fill_standard_descriptors();
+#if SVL_HAVE_COMPRESS
+    if (argc > 1 && !strcmp(argv[1], "precompress"))
+        return precompress(argv + 1);
+#endif
+    (void)argc;
     if (svl_options_read(table, argv, take, &options, why, sizeof why))
         refuse(EXIT_USAGE, "%s (serval --help lists all)", why);
     complete(&options);

@@ -129,10 +129,10 @@ static bool type_matches(svl_str type, svl_str pattern)
     return svl_str_ieq(type, pattern);
 }
 
-static bool is_wanted_type(const struct svl_compress_config *cfg, svl_str type)
+bool svl_compress_is_type(const char *const *types, svl_str type)
 {
     type = svl_str_trim(svl_str_head(type, svl_str_find(type, ';')));
-    for (const char *const *pattern = cfg->types; type.n > 0 && *pattern; pattern++)
+    for (const char *const *pattern = types; type.n > 0 && *pattern; pattern++)
         if (type_matches(type, svl_str_of(*pattern)))
             return true;
     return false;
@@ -333,7 +333,7 @@ enum svl_verdict svl_compress_answer(const struct svl_link *self, struct svl_ctx
 
     length = length_of(&res->body);
     worth = (length < 0 || (uint64_t)length >= cfg->min_bytes) &&
-            is_wanted_type(cfg, res->content_type);
+            svl_compress_is_type(cfg->types, res->content_type);
     coding = svl_compress_choose(&ctx->req.headers, w->offered, w->n_offered, &identity);
     if (!identity && coding == IDENTITY && res->status == 200 &&
         (ctx->req.method == SVL_GET || ctx->req.method == SVL_HEAD))

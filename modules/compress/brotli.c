@@ -6,8 +6,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define STREAM_WINDOW 19 /* log2 of bytes, of bodies whose length is not known */
-#define KEPT 24          /* pieces of memory */
+#define WINDOW 19      /* log2 of bytes, at most */
+#define SLOW_WINDOW 22 /* at levels that nobody waits for */
+#define SLOW_LEVEL 10
+#define KEPT 24 /* pieces of memory */
 #define KEPT_BYTES ((size_t)4 << 20)
 
 /* Before each piece of memory. */
@@ -95,7 +97,7 @@ static void close_context(void *context)
 static int begin(void *context, int64_t length)
 {
     struct context *c = context;
-    uint32_t window = STREAM_WINDOW;
+    uint32_t most = c->level >= SLOW_LEVEL ? SLOW_WINDOW : WINDOW, window = most;
 
     end(c); /* of a body that was given up */
     c->state = BrotliEncoderCreateInstance(allocate, give_back, c);
@@ -105,7 +107,7 @@ static int begin(void *context, int64_t length)
     if (length >= 0) {
         BrotliEncoderSetParameter(c->state, BROTLI_PARAM_SIZE_HINT,
                                   length < 1 << 30 ? (uint32_t)length : 1u << 30);
-        for (window = BROTLI_MIN_WINDOW_BITS; window < STREAM_WINDOW; window++)
+        for (window = BROTLI_MIN_WINDOW_BITS; window < most; window++)
             if ((int64_t)1 << window >= length + 16)
                 break;
     }

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static const char *const default_types[] = {
+const char *const svl_compress_types[] = {
     "text/",
     "application/json",
     "application/javascript",
@@ -30,8 +30,7 @@ static const char *const default_types[] = {
     NULL,
 };
 
-/* The codings of the list that are built in. Returns how many, or -1 and what is none in *wrong. */
-static int read_codings(const char *text, enum coding *offered, svl_str *wrong)
+int svl_compress_read_codings(const char *text, enum coding *offered, svl_str *wrong)
 {
     svl_str rest = svl_str_of(text), name;
     int n = 0;
@@ -69,7 +68,7 @@ static int setup(void *config)
     if (!cfg->codings)
         cfg->codings = "br, zstd, gzip, deflate";
     if (!cfg->types)
-        cfg->types = default_types;
+        cfg->types = svl_compress_types;
     if (!cfg->min_bytes)
         cfg->min_bytes = 256;
     if (!cfg->memory)
@@ -84,7 +83,7 @@ static int setup(void *config)
         default_level(&cfg->br_level, 4, 11, "br") ||
         default_level(&cfg->zstd_level, 3, 19, "zstd"))
         return SVL_ECONFIG;
-    if (read_codings(cfg->codings, offered, &wrong) >= 0)
+    if (svl_compress_read_codings(cfg->codings, offered, &wrong) >= 0)
         return 0;
     svl_log(SVL_ALERT, "compress: codings \"%s\": not understood at \"%.*s\"", cfg->codings,
             SVL_FMT(wrong));
@@ -101,7 +100,7 @@ static int worker_init(struct svl_link *self, struct svl_worker *worker)
     if (!w)
         return -ENOMEM;
     self->state = w;
-    w->n_offered = (unsigned)read_codings(cfg->codings, w->offered, &wrong);
+    w->n_offered = (unsigned)svl_compress_read_codings(cfg->codings, w->offered, &wrong);
     w->encoders.limit = cfg->memory;
     w->encoders.level[CODING_GZIP] = w->encoders.level[CODING_DEFLATE] = cfg->gzip_level;
     w->encoders.level[CODING_BR] = cfg->br_level;

@@ -81,6 +81,9 @@ const struct compressed *svl_compress_cache_find(struct cache *cache, struct svl
 /* Takes `bytes` over, which were malloc'ed. */
 void svl_compress_cache_add(struct cache *cache, svl_str key, char *bytes, size_t n);
 
+/* The codings of the list that are built in. Returns how many, or -1 and what is none in *wrong. */
+int svl_compress_read_codings(const char *text, enum coding *offered, svl_str *wrong);
+
 /* answer.c: the way of one answer ----------------------------------------------------------------*/
 
 struct compress_worker {
@@ -89,6 +92,12 @@ struct compress_worker {
     enum coding offered[CODINGS];
     unsigned n_offered;
 };
+
+/* What is compressed unless somebody says otherwise. */
+extern const char *const svl_compress_types[];
+
+/* Whether a Content-Type is one of `types`. */
+bool svl_compress_is_type(const char *const *types, svl_str type);
 
 enum svl_verdict svl_compress_answer(const struct svl_link *self, struct svl_ctx *ctx);
 

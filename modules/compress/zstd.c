@@ -4,14 +4,18 @@
 #include <errno.h>
 #include <zstd.h>
 
-#define STREAM_WINDOW 19 /* log2 of bytes, of bodies whose length is not known */
+#define WINDOW 19      /* log2 of bytes */
+#define SLOW_WINDOW 22 /* at levels that nobody waits for */
+#define SLOW_LEVEL 16
 
 static void *open_context(int level)
 {
     ZSTD_CCtx *c = ZSTD_createCCtx();
 
-    if (c)
-        ZSTD_CCtx_setParameter(c, ZSTD_c_compressionLevel, level);
+    if (!c)
+        return NULL;
+    ZSTD_CCtx_setParameter(c, ZSTD_c_compressionLevel, level);
+    ZSTD_CCtx_setParameter(c, ZSTD_c_windowLog, level >= SLOW_LEVEL ? SLOW_WINDOW : WINDOW);
     return c;
 }
 
@@ -24,10 +28,7 @@ static int begin(void *context, int64_t length)
 {
     ZSTD_CCtx *c = context;
 
-    (void)length;
-    ZSTD_CCtx_reset(c, ZSTD_reset_session_only);
-    if (ZSTD_isError(ZSTD_CCtx_setParameter(c, ZSTD_c_windowLog, STREAM_WINDOW)))
-        return -EIO;
+    ZSTD_CCtx_reset(c, ZSTD_reset_session_only); /* parameters stay */
     if (length >= 0 && ZSTD_isError(ZSTD_CCtx_setPledgedSrcSize(c, (unsigned long long)length)))
         return -EIO;
     return 0;

@@ -81,4 +81,21 @@ def codings_are_chosen_on_the_command_line(folder):
     refuses(2, "lzma", "--compress", "gzip,lzma", folder)
 
 
+@test
+def precompress_writes_files_that_others_can_read(folder):
+    built_in()
+    write(os.path.join(folder, "a.txt"), text_of(10_000))
+    status, out, err = run("precompress", "-z", "gzip", folder)
+    equal((status, err), (0, ""))
+    assert out.startswith("1 files: 1 sidecars written"), out
+    with gzip.open(os.path.join(folder, "a.txt.gz")) as file:
+        equal(file.read().decode(), text_of(10_000))
+    equal(os.stat(os.path.join(folder, "a.txt.gz")).st_mtime_ns,
+          os.stat(os.path.join(folder, "a.txt")).st_mtime_ns)
+    status, out, _ = run("precompress", "-q", folder)
+    equal((status, out), (0, ""))
+    refuses(2, "give a folder", "precompress")
+    refuses(2, "No such file", "precompress", os.path.join(folder, "missing"))
+
+
 main()

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #if SVL_COMPRESS_BROTLI
@@ -654,6 +655,64 @@ Test(compress, files_are_found_unchanged_in_any_coding)
     over(l);
 }
 #endif
+
+static void put_file(const char *folder, const char *name, svl_str bytes)
+{
+    char path[200];
+    FILE *file;
+
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    file = fopen(path, "w");
+    fwrite(bytes.p, 1, bytes.n, file);
+    fclose(file);
+}
+
+Test(compress, sidecars_are_written_once_and_again_when_the_file_changes)
+{
+    char folder[] = "/tmp/serval-sidecars-XXXXXX", command[200], path[100];
+    struct svl_precompress job = {.codings = "gzip, deflate", .threads = 3};
+    static char bytes[100000];
+    FILE *file;
+    size_t n;
+
+    cr_assert_not_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/sub", folder);
+    mkdir(path, 0755);
+    make_text(50000);
+    put_file(folder, "a.txt", whole_text());
+    put_file(folder, "sub/b.html", whole_text());
+    put_file(folder, "c.png", whole_text());
+    put_file(folder, ".hidden.txt", whole_text());
+    put_file(folder, "short.txt", SVL_STR("short"));
+    put_file(folder, "tiny.txt.gz", whole_text());
+    cr_expect_eq(svl_precompress(folder, &job), 0);
+    cr_expect_eq(job.files, 2);
+    cr_expect_eq(job.written, 2);
+    cr_expect_eq(job.failed, 0);
+    cr_expect_lt(job.bytes_out, job.bytes_in / 2);
+    cr_expect_eq(svl_precompress(folder, &job), 0);
+    cr_expect_eq(job.written, 0);
+    cr_expect_eq(job.current, 2);
+
+    text[7] = 'X';
+    usleep(20000);
+    put_file(folder, "a.txt", whole_text());
+    cr_expect_eq(svl_precompress(folder, &job), 0);
+    cr_expect_eq(job.written, 1);
+    snprintf(path, sizeof path, "%s/a.txt.gz", folder);
+    file = fopen(path, "r");
+    cr_assert_not_null(file);
+    n = fread(bytes, 1, sizeof bytes, file);
+    fclose(file);
+    cr_expect(svl_str_eq(decode(SVL_STR("gzip"), (svl_str){bytes, n}), whole_text()));
+    snprintf(path, sizeof path, "%s/missing", folder);
+    cr_expect_lt(svl_precompress(path, &job), 0);
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    cr_expect_eq(system(command), 0);
+    free(text);
+    free(plain);
+    text = plain = NULL;
+}
 
 Test(compress, a_wrong_config_does_not_start)
 {

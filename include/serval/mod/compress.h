@@ -33,4 +33,26 @@ struct svl_compress_config {
 
 extern const struct svl_module svl_compress_module;
 
+/* Sidecars: compressed files next to those of a folder, for a file server to send. */
+struct svl_precompress {
+    const char *codings; /* NULL = "br, zstd, gzip", what of it is built in; deflate has no files */
+    const char *const *types; /* as in the config, by the names of the files */
+    size_t min_bytes;         /* shorter files are left alone; 0 = 256 */
+    unsigned threads;         /* 0 = one per CPU this process may use */
+    bool progress;            /* a bar on stderr */
+
+    /* Filled in. */
+    unsigned files;               /* that were looked at */
+    unsigned written;             /* sidecars */
+    unsigned current;             /* sidecars that were there and not older */
+    unsigned useless;             /* sidecars that would have saved less than a twentieth */
+    unsigned failed;              /* after a line in the log */
+    uint64_t bytes_in, bytes_out; /* of what was written */
+};
+
+/* Writes a.css.br, a.css.zst and a.css.gz next to a.css, for all files below `folder` that have one of
+ * the types, at the highest levels. Each appears whole or not at all, with the time of its original.
+ * Hidden names and symbolic links are left alone. Returns 0, or <0 when it could not begin. */
+int svl_precompress(const char *folder, struct svl_precompress *job);
+
 #endif
