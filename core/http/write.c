@@ -24,7 +24,7 @@ static char *put_number(char *to, uint64_t value)
     return to + sizeof digits - n;
 }
 
-void svl_preamble_make(struct svl_preamble *preamble, svl_str name, int64_t second)
+void svl_preamble_make(struct svl_preamble *preamble, svl_str name, int64_t second, bool date)
 {
     char *to = preamble->text;
 
@@ -33,10 +33,12 @@ void svl_preamble_make(struct svl_preamble *preamble, svl_str name, int64_t seco
         to = put(to, svl_str_head(name, 64));
         to = PUT(to, "\r\n");
     }
-    to = PUT(to, "Date: ");
-    svl_date_print(to, second);
-    to += SVL_DATE_LEN;
-    to = PUT(to, "\r\n");
+    if (date) {
+        to = PUT(to, "Date: ");
+        svl_date_print(to, second);
+        to += SVL_DATE_LEN;
+        to = PUT(to, "\r\n");
+    }
     preamble->len = (size_t)(to - preamble->text);
     preamble->second = second;
 }

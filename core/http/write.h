@@ -12,8 +12,8 @@ struct svl_preamble {
     char text[128 + SVL_DATE_LEN];
 };
 
-/* "Server: <name> CRLF Date: <now> CRLF"; no Server without a name. Names are cut at 64 bytes. */
-void svl_preamble_make(struct svl_preamble *preamble, svl_str name, int64_t second);
+/* "Server: <name> CRLF Date: <now> CRLF"; no Server without a name, which is cut at 64 bytes. */
+void svl_preamble_make(struct svl_preamble *preamble, svl_str name, int64_t second, bool date);
 
 /* What goes on the wire behind the head, and how it ends (RFC 9112 6). */
 struct svl_framing {

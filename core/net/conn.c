@@ -1,6 +1,7 @@
 #include "net/conn.h"
 
 #include "base/check.h"
+#include "net/crowd.h"
 
 #include <errno.h>
 #include <string.h>
@@ -57,6 +58,9 @@ void svl_conn_start(struct svl_conn *c)
 {
     svl_list_append(&c->worker->open, &c->link);
     c->worker->n_open++;
+    svl_tally_add(&c->worker->tally.accepted, 1);
+    svl_tally_add(&c->worker->tally.open, 1);
+    c->id = (uint64_t)svl_tally_read(&c->worker->tally.accepted) << 8 | c->worker->index;
     watch(c, SVL_WATCH_READ);
     c->protocol->on_open(c);
 }
@@ -93,6 +97,9 @@ void svl_conn_close(struct svl_conn *c)
     svl_timer_clear(&c->timer);
     svl_list_remove(&c->link);
     w->n_open--;
+    svl_tally_add(&w->tally.open, -1);
+    if (svl_unlikely(c->crowded))
+        svl_crowd_leave(w->crowd, &c->peer);
     svl_prefetch_forget(c);
     c->protocol->on_gone(c);
     drop_out(c);

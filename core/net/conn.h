@@ -59,9 +59,11 @@ struct svl_conn {
     size_t read_room;
     struct svl_prefetch *prefetch; /* a file's pages are being read for us */
     struct svl_address peer;
+    uint64_t id;              /* unique among the workers of a server */
     uint64_t written;         /* bytes the kernel took so far */
     uint8_t watching, wanted; /* SVL_WATCH_* */
     bool closed, eof;
+    bool crowded;                            /* counted in worker->crowd */
     bool broken;                             /* writing failed: the next svl_conn_flush() closes */
     _Alignas(16) char state[SVL_CONN_STATE]; /* the protocol's, zeroed */
 };

@@ -14,6 +14,7 @@ struct svl_mem {
     void (*on_shutdown)(struct svl_mem *mem); /* may be NULL */
     void (*on_closed)(struct svl_mem *mem);   /* may be NULL */
     void *arg;
+    struct svl_address peer; /* who it says it is; all zero = in memory */
 
     const char *in; /* fed and not yet read: [in, in + left) */
     size_t left;

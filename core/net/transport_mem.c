@@ -107,6 +107,7 @@ void svl_mem_open(struct svl_mem *mem, struct svl_worker *w, const struct svl_pr
     SVL_ASSERT(sizeof(struct mem_conn) <= svl_conn_size());
     c = svl_conn_new(w, &memory, protocol);
     ((struct mem_conn *)c)->mem = mem;
+    c->peer = mem->peer;
     mem->conn = c;
     mem->left = 0;
     mem->eof = false;

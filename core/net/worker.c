@@ -248,7 +248,7 @@ const struct svl_preamble *svl_worker_preamble(struct svl_worker *w)
     int64_t second = svl_wall_seconds(w);
 
     if (svl_unlikely(w->preamble.second != second))
-        svl_preamble_make(&w->preamble, w->name, second);
+        svl_preamble_make(&w->preamble, w->name, second, !w->no_date);
     return &w->preamble;
 }
 
@@ -281,8 +281,23 @@ void svl_worker_read_done(struct svl_worker *w, size_t n)
     SVL_POISON(w->reading->bytes + w->reading->len, w->reading->cap - w->reading->len);
 }
 
+/* Only pools that nobody has anything of: then it costs nothing but making slabs anew. */
+static void trim(struct svl_worker *w)
+{
+    struct svl_pool *pools[] = {&w->exchanges, &w->blocks, &w->outs, &w->conns};
+
+    for (unsigned i = 0; i < sizeof pools / sizeof *pools; i++)
+        if (pools[i]->live == 0)
+            svl_pool_finish(pools[i]);
+    for (unsigned i = 0; i < SVL_CHUNK_CLASSES; i++)
+        if (w->chunks.classes[i].live == 0)
+            svl_pool_finish(&w->chunks.classes[i]);
+}
+
 void svl_worker_conn_gone(struct svl_worker *w)
 {
+    if (svl_unlikely(w->reduce_memory))
+        trim(w);
     svl_listeners_resume(w);
     end_if_idle(w);
 }

@@ -18,6 +18,7 @@ struct svl_conn;
 struct svl_server;
 struct svl_listener;
 struct svl_offload;
+struct svl_crowd;
 
 /* Answers of one round of reading gather here and leave in one write. */
 #define SVL_GATHER_SIZE 65536
@@ -54,6 +55,23 @@ struct svl_watch {
     atomic_ulong stalls;           /* hooks that took too long */
 };
 
+/* Written by the worker, read by any thread. */
+struct svl_tally {
+    atomic_ulong accepted, open, requests, in_flight, refused;
+};
+
+static inline void svl_tally_add(atomic_ulong *count, long n)
+{
+    unsigned long now = atomic_load_explicit(count, memory_order_relaxed);
+
+    atomic_store_explicit(count, now + (unsigned long)n, memory_order_relaxed);
+}
+
+static inline unsigned long svl_tally_read(const atomic_ulong *count)
+{
+    return atomic_load_explicit((atomic_ulong *)count, memory_order_relaxed);
+}
+
 struct svl_worker {
     struct uv_loop_s *loop;
     struct svl_server *server; /* run/: whose worker this is */
@@ -77,6 +95,10 @@ struct svl_worker {
     struct svl_gather gather;
 
     struct svl_watch watch;
+    struct svl_tally tally;
+    struct svl_crowd *crowd; /* the server's; NULL = addresses are not counted */
+    bool no_date;
+    bool reduce_memory;
     struct svl_mailbox mailbox;
     struct svl_offload *offload;       /* the server's; NULL = there is none */
     struct svl_handles handles_of_ctx; /* run/: what svl_ref points at */

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "http/chars.h"
 #include "run/filter.h"
+#include "run/h1.h"
 #include "run/values.h"
 #include "serval/error.h"
 #include "serval/hijack.h"
@@ -324,17 +325,36 @@ enum svl_verdict svl_text(struct svl_ctx *ctx, int status, svl_str body)
     return SVL_DONE;
 }
 
+/* The server's on_error has the last word on error pages, but not on the connection. */
+static void shape(struct svl_ctx *ctx, int status, const char *why)
+{
+    const struct svl_service *service = ctx->worker->service;
+    struct svl_exchange *x = svl_exchange_of(ctx);
+    bool close = ctx->res.close;
+
+    if (svl_likely(!service || !service->on_error) || status < 400 || x->shaping)
+        return;
+    x->shaping = true;
+    service->on_error(ctx, status, why, service->hook_arg);
+    x->shaping = false;
+    ctx->res.close = close;
+    if (ctx->res.status == 0)
+        ctx->res.status = status;
+}
+
 enum svl_verdict svl_fail(struct svl_ctx *ctx, int status, const char *why)
 {
     svl_str name = svl_status_text(status);
 
     svl_text(ctx, status, SVL_STR(""));
+    ctx->res.reason = SVL_STR_NONE;
     if (status == 204 || status == 304)
         drop_body(ctx);
     else if (why)
         svl_body_bytes(ctx, svl_printf(ctx, "%d %.*s: %s\n", status, SVL_FMT(name), why));
     else
         svl_body_bytes(ctx, svl_printf(ctx, "%d %.*s\n", status, SVL_FMT(name)));
+    shape(ctx, status, why);
     return SVL_DONE;
 }
 

@@ -144,6 +144,8 @@ static void finish(struct svl_exchange *x)
 
     if (x->filtering)
         svl_filters_drop(x);
+    if (svl_unlikely(x->in_flight))
+        svl_tally_add(&x->pub.worker->tally.in_flight, -1);
     if (x->refused)
         tell_refused(x);
     while (link > first)
@@ -467,8 +469,8 @@ void svl_exchange_abandon(struct svl_exchange *x)
 void svl_exchange_refuse(struct svl_exchange *x, int status, const char *why)
 {
     x->refused = true;
-    x->pub.res.close = true;
     svl_fail(&x->pub, status, why);
+    x->pub.res.close = true;
     send(x);
 }
 

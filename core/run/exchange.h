@@ -67,6 +67,8 @@ struct svl_exchange {
     bool body_paused;    /* its pieces, by svl_body_pause() */
     bool gone_at_eof;    /* a client that sends no more counts as gone */
     bool refused;        /* by the core, before it became a request */
+    bool in_flight;      /* it outlived its read, and the worker's tally has it */
+    bool shaping;        /* on_error is on the stack */
     bool sent, received; /* the wire's: what of the message is over */
     bool body_here;      /* the wire's: the body lies in what is being read */
     int8_t early; /* verdict of an svl_resume() that came before its hook returned, or SVL_IDLE,

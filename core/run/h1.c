@@ -1,6 +1,7 @@
 #include "run/h1.h"
 
 #include "base/check.h"
+#include "net/crowd.h"
 #include "run/raw.h"
 #include "serval/log.h"
 
@@ -38,6 +39,7 @@ struct h1 {
     bool head_timed : 1;
     bool continued : 1; /* 100 was sent */
     bool kicked : 1;    /* the timer stands for "go on" */
+    bool active : 1;    /* as on_state was told last */
     uint32_t progress;  /* low bits of conn->written when the write deadline was set */
 };
 
@@ -59,6 +61,17 @@ static struct svl_conn *conn_of(struct svl_wire *wire)
 static const struct svl_service *service(const struct svl_conn *c)
 {
     return c->worker->service;
+}
+
+static void tell(struct svl_conn *c, enum svl_connection_state state)
+{
+    const struct svl_service *s = service(c);
+    struct svl_connection connection = {c->id, c->peer, h1_of(c)->requests, c->worker};
+
+    if (!s->on_state)
+        return;
+    h1_of(c)->active = state == SVL_CONNECTION_ACTIVE;
+    s->on_state(state, &connection, s->hook_arg);
 }
 
 /* Answering -------------------------------------------------------------------------------- */
@@ -410,6 +423,8 @@ static struct svl_exchange *open_exchange(struct svl_conn *c, struct h1 *h)
 {
     const struct svl_service *s = service(c);
 
+    if (svl_unlikely(s->on_state != NULL) && !h->active)
+        tell(c, SVL_CONNECTION_ACTIVE);
     h->head_timed = h->continued = false;
     return svl_exchange_open(c->worker, &h->wire, &s->chain, &s->limits, &c->peer);
 }
@@ -538,6 +553,9 @@ static void keep_views(struct svl_conn *c, struct h1 *h, bool own)
 {
     struct svl_exchange *x = h->x;
 
+    if (!x->in_flight && !x->lender)
+        svl_tally_add(&c->worker->tally.in_flight, 1);
+    x->in_flight = !x->lender;
     if (!x->head_chunk)
         x->head_chunk = own ? svl_chunk_ref(h->chunk) : svl_worker_pin(c->worker);
     if (x->body_here && !x->body_chunk)
@@ -579,6 +597,7 @@ static void hand_over(struct svl_conn *c, struct h1 *h)
     svl_str rest = {h->at, h->left};
 
     h->raw = NULL;
+    tell(c, SVL_CONNECTION_HIJACKED);
     svl_raw_begin(c, events, arg, rest);
     svl_chunk_unref(chunk);
 }
@@ -602,6 +621,8 @@ static void settle(struct svl_conn *c, struct h1 *h)
     } else if ((!x || x->state == SVL_READING) && (c->eof || (!x && h->stopping))) {
         svl_conn_close(c);
     } else if (!x) {
+        if (svl_unlikely(h->active))
+            tell(c, SVL_CONNECTION_IDLE);
         svl_conn_read(c, true);
         svl_conn_deadline(c, s->idle_ms);
     } else if (x->state == SVL_READING) {
@@ -624,6 +645,7 @@ static void process(struct svl_conn *c, const char *data, size_t n, bool own)
 {
     struct h1 *h = h1_of(c);
     const char *begin = own && h->x && h->x->state == SVL_READING ? h->begin : data;
+    uint32_t requests = h->requests;
 
     h->busy = true;
     while (n > 0 && !h->closing && !h->raw && !svl_conn_blocked(c)) {
@@ -639,11 +661,12 @@ static void process(struct svl_conn *c, const char *data, size_t n, bool own)
             more = parse_body(h, &data, &n);
         else
             break;
-        if (c->closed)
-            return;
-        if (!more)
+        if (c->closed || !more)
             break;
     }
+    svl_tally_add(&c->worker->tally.requests, h->requests - requests);
+    if (c->closed)
+        return;
     h->busy = false;
     if (h->closing && n > 0) {
         h->unread = true;
@@ -675,12 +698,27 @@ static void go_on(struct svl_conn *c)
         settle(c, h);
 }
 
+/* One too many is answered before it asks: it must not hold its place for as long as it likes. What
+ * it sends meanwhile is dropped, so that the answer is not lost to a reset. */
+static void count_in(struct svl_conn *c, struct h1 *h)
+{
+    c->crowded = svl_crowd_enter(c->worker->crowd, &c->peer);
+    if (c->crowded)
+        return;
+    svl_tally_add(&c->worker->tally.refused, 1);
+    h->x = open_exchange(c, h);
+    refuse(h, 429, "too many connections from this address");
+}
+
 static void on_open(struct svl_conn *c)
 {
     struct h1 *h = h1_of(c);
 
     h->wire.ops = &ops;
+    tell(c, SVL_CONNECTION_NEW);
     svl_conn_deadline(c, service(c)->header_ms);
+    if (svl_unlikely(c->worker->crowd != NULL))
+        count_in(c, h);
 }
 
 static void on_data(struct svl_conn *c, const char *data, size_t n)
@@ -764,6 +802,7 @@ static void on_gone(struct svl_conn *c)
     h->x = NULL;
     svl_chunk_unref(h->chunk);
     h->chunk = NULL;
+    tell(c, SVL_CONNECTION_CLOSED);
     if (h->raw && h->raw->on_gone)
         h->raw->on_gone(NULL, h->raw_arg);
     if (!x)

@@ -12,6 +12,9 @@ struct svl_service {
     struct svl_limits limits;
     unsigned header_ms, body_ms, idle_ms, write_ms, linger_ms;
     unsigned max_requests; /* per connection; 0 = no limit */
+    svl_error_fn *on_error;
+    svl_state_fn *on_state;
+    void *hook_arg;
 };
 
 extern const struct svl_protocol svl_h1;

@@ -2,10 +2,12 @@
 #include "run/server.h"
 
 #include "base/check.h"
+#include "net/crowd.h"
 #include "net/listener.h"
 #include "net/offload.h"
 #include "run/h1.h"
 #include "run/stream.h"
+#include "run/switches.h"
 #include "run/watchdog.h"
 #include "serval/error.h"
 #include "serval/log.h"
@@ -47,6 +49,7 @@ struct svl_server {
     const struct svl_module *modules[SVL_MAX_LINKS];
     unsigned ready_configs;
     struct svl_offload offload;
+    struct svl_crowd crowd;
     struct runner *runners;
     unsigned n_runners;
 };
@@ -123,9 +126,17 @@ static int complete(struct svl_server_config *c)
     DEFAULT(c->offload_threads, 4 * c->workers);
     DEFAULT(c->offload_queue, 1024);
     DEFAULT(c->watchdog_ms, 200);
+    DEFAULT(c->address_prefix, 64);
+    DEFAULT(c->retry_after, 1);
+    if (c->no_keep_alive)
+        c->max_requests = 1;
     DEFAULT(c->max_connections, connections_by_files(c->workers));
     if (c->workers > MAX_WORKERS || c->max_fields > 250) {
         svl_log(SVL_ALERT, "server: at most %d workers and 250 header fields", MAX_WORKERS);
+        return SVL_ECONFIG;
+    }
+    if (c->address_prefix > 128) {
+        svl_log(SVL_ALERT, "server: address_prefix: an IPv6 address has 128 bits");
         return SVL_ECONFIG;
     }
     if (c->max_connections < c->workers)
@@ -152,7 +163,10 @@ static int setup_chain(struct svl_server *s)
 {
     const struct svl_server_config *c = &s->config;
     struct handler_config last = {c->handler, c->handler_arg};
+    struct svl_switches_config first = {s, c};
 
+    if (svl_switches_wanted(c))
+        add_link(s, &svl_switches, &first);
     for (const struct svl_use *use = c->chain; use && use->module; use++) {
         int err;
 
@@ -164,7 +178,7 @@ static int setup_chain(struct svl_server *s)
         if (err)
             return err < 0 ? err : SVL_ECONFIG;
     }
-    return c->handler || s->n_links == 0 ? add_link(s, &handler_module, &last) : 0;
+    return c->handler || !c->chain || !c->chain->module ? add_link(s, &handler_module, &last) : 0;
 }
 
 /* Listening -------------------------------------------------------------------------------- */
@@ -277,6 +291,9 @@ static int open_worker(struct svl_server *s, struct runner *r, unsigned index)
     w->max_open = c->max_connections / c->workers;
     w->grace_ms = c->grace_ms;
     w->name = svl_str_of(c->name);
+    w->no_date = c->no_date;
+    w->reduce_memory = c->reduce_memory;
+    w->crowd = c->max_per_address ? &s->crowd : NULL;
     w->service = &r->service;
     svl_pool_init(&w->exchanges, sizeof(struct svl_exchange), 16);
     svl_pool_init(&w->segments, sizeof(struct svl_segment), 64);
@@ -289,6 +306,9 @@ static int open_worker(struct svl_server *s, struct runner *r, unsigned index)
         .write_ms = c->write_ms,
         .linger_ms = c->linger_ms,
         .max_requests = c->max_requests,
+        .on_error = c->on_error,
+        .on_state = c->on_state,
+        .hook_arg = c->hook_arg,
     };
     return svl_worker_open(w);
 }
@@ -311,6 +331,8 @@ static int init_links(struct svl_server *s, struct runner *r)
 
 static int open_workers(struct svl_server *s)
 {
+    if (s->config.max_per_address)
+        svl_crowd_init(&s->crowd, s->config.max_per_address, s->config.address_prefix);
     svl_offload_init(&s->offload, s->config.offload_threads, s->config.offload_queue);
     s->runners = svl_calloc(s->config.workers * sizeof *s->runners);
     for (unsigned i = 0; i < s->config.workers; i++) {
@@ -354,6 +376,7 @@ void svl_server_close(struct svl_server *s)
     for (unsigned i = 0; i < s->n_runners; i++)
         close_runner(&s->runners[i]);
     svl_offload_finish(&s->offload);
+    svl_crowd_finish(&s->crowd);
     remove_sockets(s);
     while (s->ready_configs > 0) {
         const struct svl_module *module = s->modules[--s->ready_configs];
@@ -408,6 +431,20 @@ static void *run_thread(void *arg)
 {
     svl_worker_run(arg);
     return NULL;
+}
+
+void svl_server_counts(const struct svl_server *s, struct svl_counts *counts)
+{
+    *counts = (struct svl_counts){0};
+    for (unsigned i = 0; i < s->n_runners; i++) {
+        const struct svl_tally *tally = &s->runners[i].worker.tally;
+
+        counts->connections += svl_tally_read(&tally->accepted);
+        counts->open += svl_tally_read(&tally->open);
+        counts->requests += svl_tally_read(&tally->requests);
+        counts->in_flight += svl_tally_read(&tally->in_flight);
+        counts->refused += svl_tally_read(&tally->refused);
+    }
 }
 
 unsigned long long svl_server_stalls(const struct svl_server *s)

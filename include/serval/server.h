@@ -9,6 +9,40 @@
 
 struct svl_server;
 
+/* Hooks of a server. All are called on the loop thread of a worker, with svl_server_config::hook_arg,
+ * and must not block. */
+
+/* The head of a request has come, nothing of its body was asked for yet. Stands outside the chain and
+ * is a hook like those in it: svl_body_limit(ctx, ...) and svl_deadline(self, ctx, ...) hold for this
+ * request, SVL_NEXT lets it pass, and an answer refuses it: 417 before a byte of the body is sent. */
+typedef enum svl_verdict svl_head_fn(const struct svl_link *self, struct svl_ctx *ctx, void *arg);
+
+/* svl_fail() has made an error page (status >= 400): the core's own refusals (400, 408, 413, 414, 431,
+ * 501, 505 ...), what nobody answered (404), what failed (500), and modules' and handlers' calls.
+ * The answer may be changed in any way, `status` included, by all calls that answer at once. Whether
+ * the connection closes is not the hook's to say. */
+typedef void svl_error_fn(struct svl_ctx *ctx, int status, const char *why, void *arg);
+
+/* What became of a connection. */
+enum svl_connection_state {
+    SVL_CONNECTION_NEW,
+    SVL_CONNECTION_ACTIVE,   /* the first byte of a request was read */
+    SVL_CONNECTION_IDLE,     /* everything asked for is answered */
+    SVL_CONNECTION_HIJACKED, /* no longer HTTP: the last state that is told */
+    SVL_CONNECTION_CLOSED,   /* the last one otherwise */
+};
+
+struct svl_connection {
+    uint64_t id;             /* unique in its server, never 0 */
+    struct svl_address peer; /* who is at the other end */
+    unsigned requests;       /* heads received so far */
+    struct svl_worker *worker;
+};
+
+/* `connection` is valid during the call. The hook must not close or answer anything. */
+typedef void svl_state_fn(enum svl_connection_state state, const struct svl_connection *connection,
+                          void *arg);
+
 /* Zero means "the default" everywhere. Copied by svl_server_open(), except the texts and what
  * the chain's configs point at, which must stay valid as long as the server. */
 struct svl_server_config {
@@ -49,6 +83,24 @@ struct svl_server_config {
     unsigned write_ms;  /* without any progress of an answer; 0 = 60 s; close */
     unsigned linger_ms; /* wait for the client's close after ours; 0 = 2 s */
     unsigned grace_ms;  /* from svl_server_stop() to closing what is left; 0 = 10 s */
+
+    /* Switches. */
+    bool no_date;       /* answers without Date: only for hosts without a clock (RFC 9110 6.6.1) */
+    bool no_keep_alive; /* every answer is its connection's last */
+    bool get_only;      /* other methods than GET and HEAD: 405 */
+    bool reduce_memory; /* what a peak has taken is given back when connections close */
+    const char *default_type; /* Content-Type of bodies that have none; NULL = none is sent */
+
+    /* More limits. Unix sockets have no address and are not limited by it. */
+    unsigned max_per_address; /* connections of one client address; 0 = no limit; 429, close */
+    unsigned address_prefix;  /* leading bits of an IPv6 address that make one client; 0 = 64 */
+    unsigned max_in_flight;   /* requests being answered, all workers; 0 = no limit; 503 */
+    unsigned retry_after;     /* seconds, in the Retry-After of that 503; 0 = 1 */
+
+    svl_head_fn *on_head;   /* NULL = all pass */
+    svl_error_fn *on_error; /* NULL = a line of plain text */
+    svl_state_fn *on_state; /* NULL = nobody is told */
+    void *hook_arg;
 };
 
 /* Checks the config, sets up the modules and listens. Returns 0, or <0 after saying why with
@@ -69,6 +121,16 @@ int svl_server_run(struct svl_server *server);
 /* Any thread, and signal handlers: stop accepting, close idle connections, finish what is being
  * answered, then svl_server_run() returns. The second call closes at once. */
 void svl_server_stop(struct svl_server *server);
+
+/* Any thread: what goes on, a moment ago. Workers are asked one after the other. */
+struct svl_counts {
+    uint64_t connections; /* taken so far */
+    uint64_t open;        /* of them now, hijacked ones too */
+    uint64_t requests;    /* heads received so far that were not refused */
+    uint64_t in_flight;   /* of them now: waiting for a body, a handler or their client */
+    uint64_t refused;     /* connections by max_per_address, requests by max_in_flight */
+};
+void svl_server_counts(const struct svl_server *server, struct svl_counts *counts);
 
 /* Any thread: how often the watchdog has found a hook that took too long. */
 unsigned long long svl_server_stalls(const struct svl_server *server);

@@ -58,14 +58,22 @@ static struct client *client_of(struct loopback *l, unsigned number)
     SVL_ASSERT(number < LOOPBACK_CLIENTS);
     if (client->mem.on_write)
         return client;
-    client->mem =
-        (struct svl_mem){.on_write = on_write, .on_shutdown = on_shutdown, .on_closed = on_closed};
+    client->mem = (struct svl_mem){.on_write = on_write,
+                                   .on_shutdown = on_shutdown,
+                                   .on_closed = on_closed,
+                                   .peer = client->mem.peer};
     client->open = true;
     client->shut = false;
     client->room = SIZE_MAX;
     client->taken = client->len = 0;
     svl_mem_open(&client->mem, l->worker, &svl_h1);
     return client;
+}
+
+void loopback_address(struct loopback *l, unsigned number, const struct svl_address *address)
+{
+    SVL_ASSERT(number < LOOPBACK_CLIENTS && !l->clients[number].mem.on_write);
+    l->clients[number].mem.peer = *address;
 }
 
 struct loopback *loopback_open(const struct svl_server_config *config)
@@ -257,6 +265,11 @@ unsigned loopback_exchanges(const struct loopback *l)
 struct svl_worker *loopback_worker(struct loopback *l)
 {
     return l->worker;
+}
+
+struct svl_server *loopback_server(struct loopback *l)
+{
+    return l->server;
 }
 
 static size_t head_length(svl_str answer)

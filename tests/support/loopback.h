@@ -21,6 +21,9 @@ void loopback_close(struct loopback *l);
  * with _on take the number; those without mean client 0. */
 #define LOOPBACK_CLIENTS 16
 
+/* The address of a client that is not connected yet. */
+void loopback_address(struct loopback *l, unsigned client, const struct svl_address *address);
+
 /* Sends bytes, one after the other if they are not all read. */
 void loopback_send(struct loopback *l, const char *bytes);
 void loopback_send_bytes(struct loopback *l, svl_str bytes);
@@ -68,6 +71,7 @@ void loopback_stop(struct loopback *l);
 /* Objects out of the worker's pools: 0 exchanges and chunks when nothing is going on. */
 unsigned loopback_exchanges(const struct loopback *l);
 struct svl_worker *loopback_worker(struct loopback *l);
+struct svl_server *loopback_server(struct loopback *l);
 
 /* Parts of an answer: its status, the value of a field (p is NULL without one), its body (what
  * follows the head, still chunked if it is). */
