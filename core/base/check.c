@@ -11,6 +11,14 @@ _Noreturn void svl_assert_failed(const char *condition, const char *file, int li
     abort();
 }
 
+_Bool svl_mistake(const char *text, const char *file, int line)
+{
+    if (SVL_STRICT)
+        svl_assert_failed(text, file, line);
+    svl_log(SVL_ALERT, "%s:%d: %s", file, line, text);
+    return 1;
+}
+
 static void *checked(void *memory, size_t size)
 {
     if (svl_likely(memory != NULL) || size == 0)

@@ -16,6 +16,13 @@ _Noreturn void svl_assert_failed(const char *condition, const char *file, int li
 #define SVL_MISUSE_IF(condition, text)                                                             \
     ((condition) ? svl_assert_failed(text, __FILE__, __LINE__) : (void)0)
 
+/* The same where the answer can be saved: true after a log line in released builds, where one bad
+ * handler must not take all other requests with it; the end of the program in others. */
+#define SVL_MISTAKE(condition, text)                                                               \
+    (svl_unlikely(condition) && svl_mistake(text, __FILE__, __LINE__))
+
+_Bool svl_mistake(const char *text, const char *file, int line);
+
 #define svl_likely(condition) __builtin_expect(!!(condition), 1)
 #define svl_unlikely(condition) __builtin_expect(!!(condition), 0)
 
@@ -40,6 +47,12 @@ _Noreturn void svl_assert_failed(const char *condition, const char *file, int li
 #else
 #define SVL_POISON(at, n) ((void)0)
 #define SVL_UNPOISON(at, n) ((void)0)
+#endif
+
+#if defined __OPTIMIZE__ && !SVL_ASAN && !defined __SANITIZE_THREAD__
+#define SVL_STRICT 0
+#else
+#define SVL_STRICT 1 /* mistakes stop the program */
 #endif
 
 /* malloc, calloc, realloc that stop the program when there is no memory. */

@@ -175,6 +175,7 @@ void svl_parser_begin(struct svl_parser *p, struct svl_request *req,
     p->head_len = 0;
     p->body_len = 0;
     p->overhead = 0;
+    p->trailers.n = p->trailers.room = 0;
     p->chunks = 0;
     p->phase = METHOD;
     p->trailer = 0;
@@ -313,8 +314,8 @@ enum svl_parsed svl_parser_head(struct svl_parser *p, const char *data, size_t l
 
 enum { LINE, NAME, VALUE, LINE_CR, END_CR };
 
-/* Whether a byte may stand here in the trailers; *at moves on. They are dropped (RFC 9110 6.5.1),
- * but whoever hides a request in them must not get through: lines as in a head, CRLF only. */
+/* Whether a byte may stand here in the trailers; *at moves on. They are never fields of the head
+ * (RFC 9110 6.5.1), and whoever hides a request in them must not get through: lines as in a head, CRLF only. */
 static bool trailer_byte(uint8_t *at, char c)
 {
     switch (*at) {
@@ -332,6 +333,26 @@ static size_t max_overhead(const struct svl_parser *p)
     return p->limits->max_chunk_overhead + (size_t)p->chunks * OVERHEAD_PER_CHUNK;
 }
 
+/* How much there can be is limited with the chunk lines. */
+static void keep_trailers(struct svl_parser *p, const char *data, size_t len)
+{
+    bool none = p->trailers.n == 0 && len > 0 && (*data == '\r' || *data == '\n');
+
+    if (!p->on_body || len == 0 || none)
+        return;
+    if (p->trailers.room - p->trailers.n < len) {
+        size_t room = 2 * (p->trailers.n + len) + 128;
+        char *text = svl_arena_alloc(p->arena, room);
+
+        if (p->trailers.n)
+            memcpy(text, p->trailers.text, p->trailers.n);
+        p->trailers.text = text;
+        p->trailers.room = room;
+    }
+    memcpy(p->trailers.text + p->trailers.n, data, len);
+    p->trailers.n += len;
+}
+
 static enum svl_parsed read_trailers(struct svl_parser *p, const char *data, size_t len,
                                      size_t *used)
 {
@@ -343,9 +364,11 @@ static enum svl_parsed read_trailers(struct svl_parser *p, const char *data, siz
             return refused(p, 400, "chunk extensions or trailers are too large");
         if (p->ended) {
             ++*used;
+            keep_trailers(p, data, *used);
             return SVL_PARSE_END;
         }
     }
+    keep_trailers(p, data, *used);
     return SVL_PARSE_MORE;
 }
 

@@ -36,6 +36,10 @@ struct svl_parser {
     size_t head_len;   /* bytes of the head so far */
     uint64_t body_len; /* decoded bytes so far */
     size_t overhead;   /* bytes of chunk lines and trailers so far */
+    struct {
+        char *text; /* the arena's */
+        size_t n, room;
+    } trailers; /* their lines, of a wanted body, from its last chunk on */
     unsigned chunks;
     uint8_t trailer;                  /* the same: place in a line of the trailers */
     uint8_t phase;                    /* enum in parse.c */

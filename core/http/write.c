@@ -64,6 +64,9 @@ struct svl_framing svl_framing_of(const struct svl_request *req, const struct sv
 
     if (res->status == 204 || res->status < 200) {
         f.no_length = f.no_body = true;
+    } else if (res->status == 205) { /* says by its length that nothing follows (RFC 9110 15.3.6) */
+        f.no_body = true;
+        f.length = 0;
     } else if (res->status == 304) {
         f.no_body = true;
         f.no_length = res->body.kind == SVL_BODY_NONE || f.length < 0;
@@ -74,6 +77,7 @@ struct svl_framing svl_framing_of(const struct svl_request *req, const struct sv
         else
             f.close = true;
     }
+    f.no_type = f.no_body;
     if (req->method == SVL_HEAD)
         f.no_body = true;
     f.keep_10 = !f.close && req->minor == 0;
@@ -133,7 +137,7 @@ size_t svl_head_write(char *to, const struct svl_response *res, const struct svl
     to = put_status_line(to, res);
     memcpy(to, preamble->text, preamble->len);
     to += preamble->len;
-    if (res->content_type.p) {
+    if (res->content_type.p && !framing->no_type) {
         to = PUT(to, "Content-Type: ");
         to = put(to, res->content_type);
         to = PUT(to, "\r\n");

@@ -21,7 +21,8 @@ struct svl_framing {
     bool keep_10; /* Connection: keep-alive, for an HTTP/1.0 client that asked */
     bool chunked;
     bool no_length; /* no Content-Length: 1xx, 204, 304 without one, or ended by closing */
-    bool no_body;   /* HEAD, 1xx, 204, 304: nothing follows the head */
+    bool no_body;   /* HEAD, 1xx, 204, 205, 304: nothing follows the head */
+    bool no_type;   /* no Content-Type: there is nothing it would describe */
     int64_t length; /* of the representation; -1 = not known */
 };
 

@@ -5,6 +5,7 @@
 #include "http/chars.h"
 #include "run/filter.h"
 #include "run/h1.h"
+#include "run/response.h"
 #include "run/values.h"
 #include "serval/error.h"
 #include "serval/hijack.h"
@@ -114,7 +115,7 @@ static bool is_framing(enum svl_header_id id)
 }
 
 /* No CR, LF or NUL gets from a value to the wire. */
-static bool value_ok(svl_str value)
+bool svl_field_value_ok(svl_str value)
 {
     if (value.n > UINT32_MAX)
         return false;
@@ -124,7 +125,7 @@ static bool value_ok(svl_str value)
     return true;
 }
 
-static bool name_ok(svl_str name)
+bool svl_field_name_ok(svl_str name)
 {
     for (size_t i = 0; i < name.n; i++)
         if (!svl_char_is(name.p[i], SVL_CHAR_TOKEN))
@@ -186,7 +187,7 @@ enum how { SET, ADD };
 static int put(struct svl_ctx *ctx, enum svl_header_id id, svl_str name, svl_str value,
                enum how how, bool copy)
 {
-    if (is_framing(id) || !value_ok(value) || ctx->res.headers.n == UINT16_MAX / 2)
+    if (is_framing(id) || !svl_field_value_ok(value) || ctx->res.headers.n == UINT16_MAX / 2)
         return SVL_EHEADER;
     if (copy)
         value = svl_copy(ctx, value);
@@ -219,8 +220,10 @@ static int put_by_name(struct svl_ctx *ctx, svl_str name, svl_str value, enum ho
 {
     enum svl_header_id id = svl_header_id(name);
 
-    if (!name_ok(name))
+    if (!svl_field_name_ok(name)) {
+        svl_log(SVL_WARN, "answer: this is not a header name: \"%.*s\"", SVL_FMT(name));
         return SVL_EHEADER;
+    }
     return put(ctx, id, svl_copy(ctx, name), value, how, true);
 }
 
@@ -261,13 +264,14 @@ static void drop_body(struct svl_ctx *ctx)
 
 void svl_status(struct svl_ctx *ctx, int status)
 {
-    SVL_MISUSE_IF(status < 200 || status > 999, "svl_status: a final status is 200 to 999");
+    if (SVL_MISTAKE(status < 200 || status > 999, "svl_status: a final status is 200 to 999"))
+        status = 500;
     ctx->res.status = status;
 }
 
 void svl_content_type(struct svl_ctx *ctx, svl_str type)
 {
-    if (value_ok(type))
+    if (svl_field_value_ok(type))
         ctx->res.content_type = type;
 }
 
@@ -309,6 +313,8 @@ void svl_response_reset(struct svl_ctx *ctx)
 
     if (svl_filtered(ctx))
         svl_filters_drop(svl_exchange_of(ctx));
+    if (svl_exchange_of(ctx)->extra)
+        svl_extra_reset(svl_exchange_of(ctx)->extra);
     drop_body(ctx);
     res->status = 0;
     res->close = res->no_transform = false;
@@ -385,7 +391,8 @@ void svl_hijack(struct svl_ctx *ctx, const struct svl_raw_events *events, void *
 {
     struct svl_exchange *x = svl_exchange_of(ctx);
 
-    SVL_MISUSE_IF(x->raw != NULL, "svl_hijack: this connection was taken over already");
+    if (SVL_MISTAKE(x->raw != NULL, "svl_hijack: this connection was taken over already"))
+        return;
     SVL_MISUSE_IF(!events->on_data, "svl_hijack: on_data is needed");
     x->raw = events;
     x->raw_arg = arg;
@@ -395,7 +402,7 @@ enum svl_verdict svl_switch(struct svl_ctx *ctx, svl_str protocol,
                             const struct svl_raw_events *events, void *arg)
 {
     protocol = svl_copy(ctx, protocol);
-    if (!value_ok(protocol))
+    if (!svl_field_value_ok(protocol))
         return SVL_ERROR;
     if (ctx->req.minor == 0 || !svl_headers_has_token(&ctx->req.headers, SVL_H_UPGRADE, protocol) ||
         !svl_headers_has_token(&ctx->req.headers, SVL_H_CONNECTION, SVL_STR("upgrade"))) {

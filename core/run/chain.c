@@ -245,14 +245,18 @@ void svl_resume(struct svl_ctx *ctx, enum svl_verdict v)
     struct svl_worker *w = ctx->worker;
     uintptr_t outer;
 
-    SVL_MISUSE_IF(x->magic != SVL_EXCHANGE_MAGIC, "svl_resume: this ctx is over");
-    SVL_MISUSE_IF(v == SVL_PENDING, "svl_resume: needs a final verdict");
+    if (SVL_MISTAKE(x->magic != SVL_EXCHANGE_MAGIC, "svl_resume: this ctx is over"))
+        return;
+    if (SVL_MISTAKE(v == SVL_PENDING, "svl_resume: needs a final verdict"))
+        v = SVL_ERROR;
     if (x->state == SVL_RUNNING) { /* answered before the hook returned */
-        SVL_MISUSE_IF(x->early >= 0, "svl_resume: called twice");
+        if (SVL_MISTAKE(x->early >= 0, "svl_resume: called twice"))
+            return;
         x->early = (int8_t)v;
         return;
     }
-    SVL_MISUSE_IF(x->state != SVL_LOANED || x->awaits_body, "svl_resume: nothing is pending");
+    if (SVL_MISTAKE(x->state != SVL_LOANED || x->awaits_body, "svl_resume: nothing is pending"))
+        return;
     x->cancel = NULL;
     if (!x->wire) {
         finish(x);

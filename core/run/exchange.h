@@ -26,6 +26,7 @@ struct svl_values;
 struct svl_wire;
 struct svl_deadline;
 struct svl_raw_events;
+struct svl_extra;
 
 /* What an exchange answers to: one connection of HTTP/1.1, one stream of HTTP/2. */
 struct svl_wire_ops {
@@ -36,6 +37,9 @@ struct svl_wire_ops {
     void (*want_body)(struct svl_wire *wire, struct svl_exchange *x);
     /* A pull source has something again. */
     void (*more)(struct svl_wire *wire, struct svl_exchange *x);
+    /* A provisional answer of that status with the Link fields set so far goes out at once. Returns
+     * 0, or SVL_ESTATE when the client would not understand it. May be NULL. */
+    int (*hint)(struct svl_wire *wire, struct svl_exchange *x, int status);
     /* `fresh` takes the place of `old`. */
     void (*replace)(struct svl_wire *wire, struct svl_exchange *old, struct svl_exchange *fresh);
 };
@@ -92,6 +96,7 @@ struct svl_exchange {
     void **slots;                    /* of the links; NULL until one is used */
     struct svl_filtering *filtering; /* the body's filters, filter.c; NULL = none */
     struct svl_values *values;       /* what values.c keeps; NULL until one is used */
+    struct svl_extra *extra;         /* response.c: what few answers have; NULL = nothing */
     struct svl_address peer;
 
     struct svl_chunk *head_chunk; /* what the request's views point into; NULL = a read going on */

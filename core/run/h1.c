@@ -3,9 +3,12 @@
 #include "base/check.h"
 #include "net/crowd.h"
 #include "run/raw.h"
+#include "run/response.h"
+#include "serval/error.h"
 #include "serval/log.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <sys/uio.h>
 
 #define COPY_MAX                                                                                   \
@@ -231,8 +234,12 @@ static bool end_of_source(struct svl_conn *c, struct svl_exchange *x)
         return false;
     }
     if (is_chunked(x)) {
-        memcpy(svl_conn_reserve(c, 5), "0\r\n\r\n", 5);
-        svl_conn_commit(c, 5);
+        size_t n = svl_extra_trailer_length(x) + 5;
+        char *to = svl_conn_reserve(c, n);
+
+        memcpy(to, "0\r\n", 3);
+        memcpy(svl_extra_trailer_write(to + 3, x), "\r\n", 2);
+        svl_conn_commit(c, n);
     }
     return true;
 }
@@ -298,6 +305,8 @@ static void h1_send(struct svl_wire *wire, struct svl_exchange *x)
 
     if (x->pub.res.status == 0)
         x->pub.res.status = 200;
+    if (svl_unlikely(x->extra != NULL))
+        svl_extra_prepare(x);
     f = svl_framing_of(&x->pub.req, &x->pub.res, may_keep(c, h, x));
     if (f.close) {
         h->closing = true;
@@ -321,6 +330,36 @@ static void h1_more(struct svl_wire *wire, struct svl_exchange *x)
         return;
     finish_if_over(h);
     go_on(c);
+}
+
+static int h1_hint(struct svl_wire *wire, struct svl_exchange *x, int status)
+{
+    struct svl_conn *c = conn_of(wire);
+    const struct svl_headers *headers = &x->pub.res.headers;
+    const struct svl_header *field;
+    svl_str text = svl_status_text(status);
+    unsigned at = 0;
+    size_t n = 32 + text.n;
+    char *to;
+
+    if (x->pub.req.minor == 0)
+        return SVL_ESTATE;
+    while ((field = svl_headers_next(headers, SVL_H_LINK, &at)))
+        n += field->value_len + 8;
+    to = svl_conn_reserve(c, n);
+    n = (size_t)snprintf(to, n, "HTTP/1.1 %d %.*s\r\n", status, SVL_FMT(text));
+    at = 0;
+    while ((field = svl_headers_next(headers, SVL_H_LINK, &at))) {
+        memcpy(to + n, "Link: ", 6);
+        memcpy(to + n + 6, field->value, field->value_len);
+        memcpy(to + n + 6 + field->value_len, "\r\n", 2);
+        n += field->value_len + 8;
+    }
+    memcpy(to + n, "\r\n", 2);
+    svl_conn_commit(c, n + 2);
+    if (!h1_of(c)->busy && !svl_conn_blocked(c))
+        svl_conn_flush(c);
+    return 0;
 }
 
 static void h1_replace(struct svl_wire *wire, struct svl_exchange *old, struct svl_exchange *fresh)
@@ -414,6 +453,7 @@ static const struct svl_wire_ops ops = {
     .send = h1_send,
     .want_body = h1_want_body,
     .more = h1_more,
+    .hint = h1_hint,
     .replace = h1_replace,
 };
 

@@ -21,6 +21,7 @@
 #include "serval/names.h"
 #include "serval/range.h"
 #include "serval/request.h"
+#include "serval/response.h"
 #include "serval/server.h"
 #include "serval/str.h"
 #include "serval/stream.h"
