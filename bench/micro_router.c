@@ -25,10 +25,7 @@ struct set {
     char name[64];
     char text[65536];
     struct svl_route routes[MAX_ROUTES + 1];
-    struct {
-        enum svl_method method;
-        svl_str path;
-    } asks[MAX_ROUTES];
+    struct svl_ask asks[MAX_ROUTES];
     unsigned n;
     uint16_t order[SHUFFLED];
 };
@@ -91,9 +88,7 @@ static unsigned pass(const struct svl_router *router, bool shuffled)
     for (unsigned i = 0; i < n; i++) {
         unsigned k = shuffled ? set.order[i] : i;
 
-        right += svl_router_find(router, set.asks[k].method, SVL_STR_NONE, SVL_STR_NONE,
-                                 set.asks[k].path, &found) &&
-                 found.route == &set.routes[k];
+        right += svl_router_find(router, &set.asks[k], &found) && found.route == &set.routes[k];
     }
     return right;
 }

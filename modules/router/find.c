@@ -45,18 +45,22 @@ static inline size_t segment_end(svl_str path, size_t pos)
     return path.n;
 }
 
-/* Which child begins with c, or n_children. */
-static inline unsigned child_of(const struct svl_router *r, const struct node *node,
-                                unsigned char c)
+/* Which child begins with c, or n_children. A few are asked one by one: the processor then guesses
+ * which one it will be and goes on, instead of waiting until that has been computed. */
+static inline unsigned child_of(const struct svl_router *r, const struct node *node, unsigned char c)
 {
-    uint64_t marks;
+    unsigned i = 0;
 
     if (node->n_children <= 8) {
-        marks = byte_marks(node->index, c);
-        return marks ? (unsigned)__builtin_ctzll(marks) / 8 : node->n_children;
+        for (uint64_t index = node->index; i < node->n_children; i++, index >>= 8)
+            if ((unsigned char)index == c)
+                break;
+        return i;
     }
-    for (unsigned i = 0; i < node->n_children; i += 8) {
-        marks = byte_marks(load((svl_str){(const char *)r->bytes, SIZE_MAX}, node->index + i), c);
+    for (; i < node->n_children; i += 8) {
+        svl_str words = {(const char *)r->bytes, SIZE_MAX};
+        uint64_t marks = byte_marks(load(words, node->index + i), c);
+
         if (marks)
             return i + (unsigned)__builtin_ctzll(marks) / 8;
     }
@@ -119,7 +123,7 @@ bool search_leaf(struct search *s, uint32_t at, unsigned n)
     return take_leaf(s, at, n);
 }
 
-static bool walk(struct search *s, uint32_t at, size_t pos, unsigned n);
+static bool walk(struct search *s, svl_str path, uint32_t at, size_t pos, unsigned n);
 
 static bool fits(const struct search *s, const struct wild *wild, svl_str value)
 {
@@ -162,7 +166,7 @@ static bool walk_part(struct search *s, const struct wild *wild, size_t pos, uns
             if (!check_fits(check, s->values[n]))
                 continue;
         }
-        if (walk(s, wild->node, at, n + 1))
+        if (walk(s, s->path, wild->node, at, n + 1))
             return true;
     }
     return false;
@@ -178,7 +182,7 @@ static bool walk_wild(struct search *s, const struct wild *wild, size_t pos, uns
     s->values[n] = (svl_str){s->path.p + pos, end - pos};
     if (wild->kind == TOKEN_REST)
         return search_leaf(s, wild->node, n + 1);
-    return fits(s, wild, s->values[n]) && walk(s, wild->node, end, n + 1);
+    return fits(s, wild, s->values[n]) && walk(s, s->path, wild->node, end, n + 1);
 }
 
 static bool walk_wilds(struct search *s, const struct node *node, size_t pos, unsigned n)
@@ -190,8 +194,9 @@ static bool walk_wilds(struct search *s, const struct node *node, size_t pos, un
 }
 
 /* Below nodes[at], with the path read up to pos and n values found. Recursion is as deep as the
- * pattern has places with a choice. */
-static bool walk(struct search *s, uint32_t at, size_t pos, unsigned n)
+ * pattern has places with a choice. The path is handed on in registers: to read it from memory
+ * just written costs more than all the rest of a step. */
+static bool walk(struct search *s, svl_str path, uint32_t at, size_t pos, unsigned n)
 {
     const struct svl_router *r = s->router;
 
@@ -200,33 +205,33 @@ static bool walk(struct search *s, uint32_t at, size_t pos, unsigned n)
         unsigned child;
 
         if (node->len > 0) {
-            uint64_t differs = load(s->path, pos) ^ node->label;
+            uint64_t differs = load(path, pos) ^ node->label;
 
             if (differs << (64 - 8 * node->len))
                 return false;
             pos += node->len;
         }
-        if (pos == s->path.n) { /* never beyond: labels hold no NUL, which load() gives there */
+        if (pos == path.n) { /* never beyond: labels hold no NUL, which load() gives there */
             if (node->leaf && take_leaf(s, node->leaf, n))
                 return true;
             return node->n_wild && walk_wilds(s, node, pos, n);
         }
         /* An only child is looked at without asking whether its first byte fits: its label says so,
          * and the processor need not wait to know where to go on. */
-        child = node->n_children == 1 ? 0 : child_of(r, node, (unsigned char)s->path.p[pos]);
+        child = node->n_children == 1 ? 0 : child_of(r, node, (unsigned char)path.p[pos]);
         if (child < node->n_children) {
             at = node->child + child;
             if (!node->n_wild)
                 continue;
-            if (walk(s, at, pos, n))
+            if (walk(s, path, at, pos, n))
                 return true;
         }
         if (node->plain) {
-            size_t end = segment_end(s->path, pos);
+            size_t end = segment_end(path, pos);
 
             if (end == pos)
                 return false;
-            s->values[n++] = (svl_str){s->path.p + pos, end - pos};
+            s->values[n++] = (svl_str){path.p + pos, end - pos};
             pos = end;
             at = r->wilds[node->wild].node;
             continue;
@@ -266,17 +271,17 @@ static inline uint32_t whole_leaf(const struct svl_router *r, svl_str path, uint
 }
 
 /* A path that is all text is the most specific one there is, so it is asked first. */
-static bool walk_root(struct search *s, uint32_t root, unsigned n)
+static bool walk_root(struct search *s, svl_str path, uint32_t root, unsigned n)
 {
-    unsigned mark = whole_mark(s->path);
+    unsigned mark = whole_mark(path);
 
     if (s->router->marks[mark / 64] >> (mark % 64) & 1) {
-        uint32_t leaf = whole_leaf(s->router, s->path, root);
+        uint32_t leaf = whole_leaf(s->router, path, root);
 
         if (leaf && take_leaf(s, leaf, n))
             return true;
     }
-    return walk(s, root, 0, n);
+    return walk(s, path, root, 0, n);
 }
 
 /* --- hosts --------------------------------------------------------------------------------- */
@@ -342,33 +347,30 @@ bool roots_next(struct roots *roots, uint32_t *root, svl_str *label)
     return !roots->done && (roots->done = true);
 }
 
-bool router_search(const struct svl_router *r, struct search *s, svl_str host)
+static bool search_hosts(struct search *s, svl_str path, svl_str host)
 {
-    struct roots roots;
+    struct roots roots = {.router = s->router, .host = host};
     svl_str label;
     uint32_t root;
 
-    if (r->n_hosts == 0)
-        return walk_root(s, r->root, 0) || s->target;
-    roots = (struct roots){.router = r, .host = host};
     while (roots_next(&roots, &root, &label)) {
         s->values[0] = label;
-        if (walk_root(s, root, label.p ? 1 : 0))
+        if (walk_root(s, path, root, label.p ? 1 : 0))
             return true;
     }
-    return s->target != NULL;
+    return false;
 }
 
-bool router_find(const struct svl_router *r, enum svl_method method, svl_str text, svl_str host,
-                 svl_str path, struct svl_found *found, const struct place **miss)
+bool router_find(const struct svl_router *r, const struct svl_ask *ask, struct svl_found *found,
+                 const struct place **miss)
 {
-    svl_str tried[SVL_ROUTER_PARAMS];
+    svl_str tried[SVL_ROUTER_PARAMS], path = ask->path;
     struct search s;
 
     s.router = r;
     s.path = path;
-    s.bit = method_bit(r, method, text);
-    s.instead = method == SVL_HEAD && r->auto_head ? METHOD_BIT(SVL_GET) : 0;
+    s.bit = method_bit(r, ask->method, ask->text);
+    s.instead = ask->method == SVL_HEAD && r->auto_head ? METHOD_BIT(SVL_GET) : 0;
     s.allow = 0;
     s.target = NULL;
     s.n = 0;
@@ -377,26 +379,28 @@ bool router_find(const struct svl_router *r, enum svl_method method, svl_str tex
     s.best = UINT32_MAX;
     s.values = r->ordered ? tried : found->values;
     s.kept = found->values;
-    if (!router_search(r, &s, host)) {
+    if (r->n_hosts > 0)
+        search_hosts(&s, path, ask->host);
+    else
+        walk_root(&s, path, r->root, 0);
+    found->target = s.target;
+    if (!s.target) {
         found->route = NULL;
-        found->target = NULL;
         found->allow = s.allow;
         *miss = &r->places[s.miss ? s.miss - 1 : 0];
         return false;
     }
-    found->target = s.target;
     found->route = s.target->route;
     found->n = s.n;
     found->allow = 0;
     return true;
 }
 
-bool svl_router_find(const struct svl_router *r, enum svl_method method, svl_str text, svl_str host,
-                     svl_str path, struct svl_found *found)
+bool svl_router_find(const struct svl_router *r, const struct svl_ask *ask, struct svl_found *found)
 {
     const struct place *miss;
 
-    return router_find(r, method, text, host, path, found, &miss);
+    return router_find(r, ask, found, &miss);
 }
 
 svl_str svl_found_pattern(const struct svl_found *found)

@@ -77,18 +77,18 @@ static bool fix_walk(struct fix *fix, uint32_t at, size_t pos, unsigned n)
     return false;
 }
 
-static bool fix_path(const struct svl_router *r, uint64_t bit, uint64_t instead, svl_str host,
-                     svl_str path, char *to)
+static bool fix_path(const struct svl_router *r, const struct svl_ask *ask, svl_str path, char *to)
 {
     svl_str values[SVL_ROUTER_PARAMS], kept[SVL_ROUTER_PARAMS], label;
-    struct roots roots = {.router = r, .host = host};
+    struct roots roots = {.router = r, .host = ask->host};
     struct fix fix = {.to = to};
     uint32_t root;
 
     fix.s = (struct search){.router = r,
                             .path = path,
-                            .bit = bit,
-                            .instead = instead,
+                            .bit = method_bit(r, ask->method, ask->text),
+                            .instead =
+                                ask->method == SVL_HEAD && r->auto_head ? METHOD_BIT(SVL_GET) : 0,
                             .tries = SEARCH_TRIES,
                             .best = UINT32_MAX,
                             .values = values,
@@ -111,33 +111,28 @@ static size_t other_slash(svl_str path, char *to)
     return path.n + 1;
 }
 
-bool svl_router_find_slash(const struct svl_router *r, enum svl_method method, svl_str text,
-                           svl_str host, svl_str path)
+bool svl_router_find_slash(const struct svl_router *r, const struct svl_ask *ask)
 {
     char other[8192];
     struct svl_found found;
-    size_t n;
+    struct svl_ask again = *ask;
 
-    if (path.n + 1 > sizeof other)
+    if (ask->path.n + 1 > sizeof other)
         return false;
-    n = other_slash(path, other);
-    return n > 0 && svl_router_find(r, method, text, host, (svl_str){other, n}, &found);
+    again.path = (svl_str){other, other_slash(ask->path, other)};
+    return again.path.n > 0 && svl_router_find(r, &again, &found);
 }
 
-size_t svl_router_fix(const struct svl_router *r, enum svl_method method, svl_str text,
-                      svl_str host, svl_str path, char *to)
+size_t svl_router_fix(const struct svl_router *r, const struct svl_ask *ask, char *to)
 {
-    uint64_t bit = method_bit(r, method, text);
-    uint64_t instead = method == SVL_HEAD && r->auto_head ? METHOD_BIT(SVL_GET) : 0;
+    svl_str path = ask->path;
     char other[8192];
     size_t n;
 
-    if (path.n == 0 || path.n + 1 > sizeof other)
+    if (path.n == 0 || path.n + 1 > sizeof other || r->ordered)
         return 0;
-    if (!r->ordered && fix_path(r, bit, instead, host, path, to))
+    if (fix_path(r, ask, path, to))
         return path.n;
     n = other_slash(path, other);
-    if (n > 0 && !r->ordered && fix_path(r, bit, instead, host, (svl_str){other, n}, to))
-        return n;
-    return 0;
+    return n > 0 && fix_path(r, ask, (svl_str){other, n}, to) ? n : 0;
 }

@@ -225,11 +225,10 @@ struct search {
 
 bool search_leaf(struct search *s, uint32_t leaf, unsigned n);
 uint32_t path_hash(svl_str path, uint32_t root);
-bool router_search(const struct svl_router *r, struct search *s, svl_str host);
 
 /* The same, with what is needed for misses. */
-bool router_find(const struct svl_router *r, enum svl_method method, svl_str text, svl_str host,
-                 svl_str path, struct svl_found *found, const struct place **miss);
+bool router_find(const struct svl_router *r, const struct svl_ask *ask, struct svl_found *found,
+                 const struct place **miss);
 
 /* Visits the roots that may answer for a host, the most specific first. */
 struct roots {

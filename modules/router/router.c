@@ -160,7 +160,7 @@ static enum svl_verdict redirect(const struct svl_router *r, struct svl_ctx *ctx
  * asked for. Length 0 = none. */
 static svl_str meant(const struct svl_router *r, struct svl_ctx *ctx, svl_str path)
 {
-    const struct svl_request *req = &ctx->req;
+    struct svl_ask ask = {ctx->req.method, ctx->req.method_text, ctx->req.host, path};
     struct svl_found found;
     char *to = svl_alloc(ctx, path.n + 2);
     svl_str better;
@@ -170,7 +170,8 @@ static svl_str meant(const struct svl_router *r, struct svl_ctx *ctx, svl_str pa
     if (!r->config.no_slash_redirect && path.n > 1) {
         to[path.n] = '/';
         better = (svl_str){to, path.p[path.n - 1] == '/' ? path.n - 1 : path.n + 1};
-        if (svl_router_find(r, req->method, req->method_text, req->host, better, &found))
+        ask.path = better;
+        if (svl_router_find(r, &ask, &found))
             return better;
     }
     if (r->config.no_path_redirect)
@@ -180,7 +181,8 @@ static svl_str meant(const struct svl_router *r, struct svl_ctx *ctx, svl_str pa
         path = (svl_str){to, n > 0 ? (size_t)n : 0};
     }
     to = svl_alloc(ctx, path.n + 1);
-    better = (svl_str){to, svl_router_fix(r, req->method, req->method_text, req->host, path, to)};
+    ask.path = path;
+    better = (svl_str){to, svl_router_fix(r, &ask, to)};
     return better;
 }
 
@@ -309,11 +311,12 @@ static enum svl_verdict look_up(struct run *run, const struct svl_router *r, str
 {
     const struct svl_request *req = &ctx->req;
     svl_str path = r->config.paths == SVL_ROUTER_DECODED ? req->path : req->raw_path;
+    struct svl_ask ask = {req->method, req->method_text, req->host, path};
     const struct place *miss;
     struct svl_found found;
 
     run->state = INWARDS;
-    if (router_find(r, req->method, req->method_text, req->host, path, &found, &miss)) {
+    if (router_find(r, &ask, &found, &miss)) {
         take_found(run, r, ctx, &found);
         return SVL_NEXT;
     }

@@ -70,8 +70,10 @@ static const char *find_for(const struct svl_router *router, const char *method,
     svl_str copy = exact(svl_str_of(path));
     size_t n;
 
-    if (!svl_router_find(router, svl_method_of(svl_str_of(method)), svl_str_of(method),
-                         svl_str_of(host), copy, &found)) {
+    if (!svl_router_find(router,
+                         &(struct svl_ask){svl_method_of(svl_str_of(method)), svl_str_of(method),
+                                           svl_str_of(host), copy},
+                         &found)) {
         exact_free(copy);
         return found.allow ? "405" : "-";
     }
@@ -294,7 +296,9 @@ Test(router, a_text_that_ends_nowhere_gives_way_to_a_param)
     FINDS(r, "/user/newa/x", "/user/{name}/x name=newa");
     FINDS(r, "/user/newa/z", "-");
     cr_expect_eq(
-        svl_router_fix(r, SVL_GET, SVL_STR_NONE, SVL_STR_NONE, SVL_STR("/user/newa/z"), fixed), 0);
+        svl_router_fix(r, &(struct svl_ask){.method = SVL_GET, .path = SVL_STR("/user/newa/z")},
+                       fixed),
+        0);
     svl_router_close(r);
 }
 
@@ -341,11 +345,11 @@ Test(router, methods_any_head_and_custom)
     cr_expect_str_eq(find_for(r, "DELETE", "", "/a"), "405");
     cr_expect_str_eq(find_for(r, "GET", "", "/h"), "405");
     cr_expect_str_eq(find_for(r, "ANYTHING", "", "/b"), "/b");
-    svl_router_find(r, SVL_GET, SVL_STR_NONE, SVL_STR_NONE, SVL_STR("/b"), &found);
+    svl_router_find(r, &(struct svl_ask){.method = SVL_GET, .path = SVL_STR("/b")}, &found);
     cr_expect_str_eq(found.route->method, "GET");
-    svl_router_find(r, SVL_HEAD, SVL_STR_NONE, SVL_STR_NONE, SVL_STR("/b"), &found);
+    svl_router_find(r, &(struct svl_ask){.method = SVL_HEAD, .path = SVL_STR("/b")}, &found);
     cr_expect_str_eq(found.route->method, "GET");
-    svl_router_find(r, SVL_DELETE, SVL_STR_NONE, SVL_STR_NONE, SVL_STR("/b"), &found);
+    svl_router_find(r, &(struct svl_ask){.method = SVL_DELETE, .path = SVL_STR("/b")}, &found);
     cr_expect_str_eq(found.route->method, "*");
     svl_router_close(r);
 }
@@ -374,7 +378,10 @@ static const char *host_of(const struct svl_router *router, const char *host, co
 {
     struct svl_found found;
 
-    if (!svl_router_find(router, SVL_GET, SVL_STR_NONE, svl_str_of(host), svl_str_of(path), &found))
+    if (!svl_router_find(router,
+                         &(struct svl_ask){
+                             .method = SVL_GET, .host = svl_str_of(host), .path = svl_str_of(path)},
+                         &found))
         return "-";
     return found.route->host ? found.route->host : "any";
 }
@@ -467,7 +474,7 @@ Test(router, a_later_one_replaces_when_asked_to)
     struct svl_found found;
 
     cr_assert(r);
-    svl_router_find(r, SVL_GET, SVL_STR_NONE, SVL_STR_NONE, SVL_STR("/a"), &found);
+    svl_router_find(r, &(struct svl_ask){.method = SVL_GET, .path = SVL_STR("/a")}, &found);
     cr_expect_eq(found.route->line, 2);
     svl_router_close(r);
 }
@@ -590,10 +597,11 @@ Test(router, nearly_right_paths_are_fixed)
         ROUTER("GET /Users/{id}/Posts", "GET /dir/", "GET /a/{x}.JSON", "GET /f/{rest:*}");
     char to[64];
 
-#define FIXES(path, expected)                                                                      \
+#define FIXES(given, expected)                                                                     \
     do {                                                                                           \
-        size_t n_ = svl_router_fix(r, SVL_GET, SVL_STR_NONE, SVL_STR_NONE, SVL_STR(path), to);     \
-        cr_expect(svl_str_eq((svl_str){to, n_}, SVL_STR(expected)), "%s: %.*s", path, (int)n_,     \
+        size_t n_ =                                                                                \
+            svl_router_fix(r, &(struct svl_ask){.method = SVL_GET, .path = SVL_STR(given)}, to);   \
+        cr_expect(svl_str_eq((svl_str){to, n_}, SVL_STR(expected)), "%s: %.*s", given, (int)n_,    \
                   to);                                                                             \
     } while (0)
     FIXES("/uSERS/McFly/posts", "/Users/McFly/Posts");
@@ -647,7 +655,8 @@ Test(router, every_lookup_of_a_large_random_set_is_right)
         struct svl_found found;
 
         strcpy(ask, paths[i]); /* "{p}" as a value fits no text */
-        cr_expect(svl_router_find(r, SVL_GET, SVL_STR_NONE, SVL_STR_NONE, svl_str_of(ask), &found));
+        cr_expect(svl_router_find(r, &(struct svl_ask){.method = SVL_GET, .path = svl_str_of(ask)},
+                                  &found));
         cr_expect_eq(found.route, &routes[i], "%s", ask);
     }
     svl_router_close(r);

@@ -156,6 +156,12 @@ struct svl_group *svl_group_group(struct svl_group *group, const char *prefix); 
 int svl_router_open(struct svl_router **router, const struct svl_router_config *config);
 void svl_router_close(struct svl_router *router);
 
+/* What is looked for. `text` of the method is only looked at for SVL_METHOD_OTHER. */
+struct svl_ask {
+    enum svl_method method;
+    svl_str text, host, path;
+};
+
 struct svl_found {
     const struct svl_route *route; /* as it was declared; NULL = none */
     unsigned n;
@@ -165,23 +171,20 @@ struct svl_found {
     const struct svl_target *target;   /* the module's own */
 };
 
-/* Any thread: looks one up, without allocating. Returns whether there is one. `text` is only
- * looked at for SVL_METHOD_OTHER. */
-bool svl_router_find(const struct svl_router *router, enum svl_method method, svl_str text,
-                     svl_str host, svl_str path, struct svl_found *found);
+/* Any thread: looks one up, without allocating. Returns whether there is one. */
+bool svl_router_find(const struct svl_router *router, const struct svl_ask *ask,
+                     struct svl_found *found);
 
 /* The pattern of what was found, and the name of its n-th param. */
 svl_str svl_found_pattern(const struct svl_found *found);
 svl_str svl_found_name(const struct svl_found *found, unsigned n);
 
 /* Whether the path with a slash more or less at its end would be found. */
-bool svl_router_find_slash(const struct svl_router *router, enum svl_method method, svl_str text,
-                           svl_str host, svl_str path);
+bool svl_router_find_slash(const struct svl_router *router, const struct svl_ask *ask);
 
 /* The path as declared for one that differs in the case of ASCII letters, or by a slash at the
  * end. Writes up to path.n + 1 bytes; returns the length, 0 if there is none. */
-size_t svl_router_fix(const struct svl_router *router, enum svl_method method, svl_str text,
-                      svl_str host, svl_str path, char *to);
+size_t svl_router_fix(const struct svl_router *router, const struct svl_ask *ask, char *to);
 
 /* Bytes of the compiled tree. */
 size_t svl_router_bytes(const struct svl_router *router);
