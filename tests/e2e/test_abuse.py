@@ -82,7 +82,7 @@ def clients_that_stall_do_not_keep_others_from_being_served(folder):
 def clients_that_do_not_read_do_not_keep_others_from_being_served(folder):
     write(folder + "/x", "body")
     write(folder + "/big", b"b" * 3000000)
-    n = many() // 4
+    n = many() // 20  # their answers fill the kernel's buffers, which takes its time
     with Serval(folder, "--log", "off") as s:
         before = memory(s)
         clients = crowd(s, n, BIG)
