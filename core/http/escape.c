@@ -123,8 +123,10 @@ size_t svl_unescape(char *to, svl_str s, bool plus)
             int byte;
 
             if (c == '%' && (byte = escaped_byte(s.p + i, s.n - i)) >= 0) {
-                to[n++] = (char)byte;
-                i += 3;
+                do { /* where one is, more follow */
+                    to[n++] = (char)byte;
+                    i += 3;
+                } while ((byte = escaped_byte(s.p + i, s.n - i)) >= 0);
             } else {
                 to[n++] = (char)(c == '+' ? c ^ flip : c);
                 i++;
