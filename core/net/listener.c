@@ -49,7 +49,7 @@ static void on_retry(struct svl_timer *timer)
     resume(svl_container(timer, struct svl_listener, retry));
 }
 
-static void peer_of(struct svl_address *peer, const struct sockaddr_storage *from)
+void svl_address_from(struct svl_address *peer, const struct sockaddr_storage *from)
 {
     const struct sockaddr_in *in = (const struct sockaddr_in *)from;
     const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)from;
@@ -137,7 +137,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
                 return;
             continue;
         }
-        peer_of(&peer, &from);
+        svl_address_from(&peer, &from);
         if (svl_conn_open_fd(w, fd, &peer, l->protocol) != 0)
             return;
     }

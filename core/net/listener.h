@@ -27,6 +27,9 @@ int svl_endpoint_listen(struct svl_endpoint *endpoint, unsigned backlog, bool sh
 /* "http://127.0.0.1:8080/", "unix:/run/x.sock", "fd:3". Returns its length. */
 size_t svl_endpoint_text(const struct svl_endpoint *endpoint, char *to, size_t size);
 
+/* What the kernel calls an address, as we do: IPv4 within IPv6 is IPv4. */
+void svl_address_from(struct svl_address *to, const struct sockaddr_storage *from);
+
 /* whose.c: "pid 4312 (node)" for whoever listens on that port, where /proc tells. False if not. */
 bool svl_port_owner(const struct svl_endpoint *endpoint, char *to, size_t size);
 

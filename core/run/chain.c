@@ -414,6 +414,12 @@ static void disown(struct svl_exchange *x)
 {
     svl_cancel_fn *cancel = x->cancel;
 
+    if (x->wire->ops->about) {
+        struct svl_connection *gone = svl_arena_alloc(&x->arena, sizeof *gone);
+
+        x->wire->ops->about(x->wire, gone);
+        x->gone = gone;
+    }
     x->wire = NULL;
     x->cancel = NULL;
     if (x->deadlines)
@@ -501,6 +507,8 @@ struct svl_exchange *svl_exchange_split(struct svl_exchange *x, unsigned at)
     }
     svl_values_split(y, x);
     y->gone_at_eof = x->gone_at_eof;
+    y->first_ms = x->first_ms;
+    y->head_ms = x->head_ms;
     y->received = x->received;
     y->parser.keep_alive = x->parser.keep_alive;
     y->state = SVL_LOANED;

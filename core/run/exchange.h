@@ -40,6 +40,8 @@ struct svl_wire_ops {
     /* A provisional answer of that status with the Link fields set so far goes out at once. Returns
      * 0, or SVL_ESTATE when the client would not understand it. May be NULL. */
     int (*hint)(struct svl_wire *wire, struct svl_exchange *x, int status);
+    /* Which connection it is. Returns its socket, -1 if it has none. May be NULL. */
+    int (*about)(struct svl_wire *wire, struct svl_connection *to);
     /* `fresh` takes the place of `old`. */
     void (*replace)(struct svl_wire *wire, struct svl_exchange *old, struct svl_exchange *fresh);
 };
@@ -96,6 +98,8 @@ struct svl_exchange {
     void **slots;                    /* of the links; NULL until one is used */
     struct svl_filtering *filtering; /* the body's filters, filter.c; NULL = none */
     struct svl_values *values;       /* what values.c keeps; NULL until one is used */
+    struct svl_connection *gone;     /* it, as it was when the client went; NULL before */
+    uint64_t first_ms, head_ms;      /* when they came; 0 = in this read */
     struct svl_extra *extra;         /* response.c: what few answers have; NULL = nothing */
     struct svl_address peer;
 

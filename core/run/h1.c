@@ -362,6 +362,14 @@ static int h1_hint(struct svl_wire *wire, struct svl_exchange *x, int status)
     return 0;
 }
 
+static int h1_about(struct svl_wire *wire, struct svl_connection *to)
+{
+    struct svl_conn *c = conn_of(wire);
+
+    *to = (struct svl_connection){c->id, c->peer, h1_of(c)->requests, c->worker};
+    return c->fd;
+}
+
 static void h1_replace(struct svl_wire *wire, struct svl_exchange *old, struct svl_exchange *fresh)
 {
     struct h1 *h = h1_of(conn_of(wire));
@@ -454,6 +462,7 @@ static const struct svl_wire_ops ops = {
     .want_body = h1_want_body,
     .more = h1_more,
     .hint = h1_hint,
+    .about = h1_about,
     .replace = h1_replace,
 };
 
@@ -573,6 +582,8 @@ static void keep_head(struct svl_conn *c, struct h1 *h, const char *begin, const
     size_t parsed = (size_t)(at - begin), n = parsed + left;
     struct svl_chunk *old = h->chunk, *chunk = old;
 
+    if (!h->x->first_ms)
+        h->x->first_ms = svl_now_ms(c->worker);
     if (!old || begin != old->bytes || old->refs > 1 || old->cap - n < 512) {
         chunk = svl_chunk_new(&c->worker->chunks, n < 3500 ? 4000 : 4 * n);
         memcpy(chunk->bytes, begin, n);
@@ -596,6 +607,8 @@ static void keep_views(struct svl_conn *c, struct h1 *h, bool own)
     if (!x->in_flight && !x->lender)
         svl_tally_add(&c->worker->tally.in_flight, 1);
     x->in_flight = !x->lender;
+    if (!x->head_ms)
+        x->head_ms = svl_now_ms(c->worker);
     if (!x->head_chunk)
         x->head_chunk = own ? svl_chunk_ref(h->chunk) : svl_worker_pin(c->worker);
     if (x->body_here && !x->body_chunk)
