@@ -43,6 +43,25 @@ static const char *find_control(const char *at, const char *end)
     return at;
 }
 
+/* The first colon from `at` on, or `end`. */
+static const char *find_colon(const char *at, const char *end)
+{
+#if defined(__SSE2__)
+    const __m128i colon = _mm_set1_epi8(':');
+
+    for (; end - at >= 16; at += 16) {
+        __m128i hits = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)at), colon);
+        unsigned mask = (unsigned)_mm_movemask_epi8(hits);
+
+        if (mask)
+            return at + __builtin_ctz(mask);
+    }
+#endif
+    while (at < end && *at != ':')
+        at++;
+    return at;
+}
+
 /* Connection with one plain word. More than that is llhttp's. */
 static bool read_connection(struct svl_parser *p, svl_str value)
 {
@@ -56,41 +75,46 @@ static bool read_connection(struct svl_parser *p, svl_str value)
 }
 
 /* Fields that frame a body, or change what follows, are not for this lane. */
-static bool read_known(struct svl_parser *p, struct svl_header *h)
+static bool read_known(struct svl_parser *p, enum svl_header_id id, svl_str value)
 {
-    h->id = (uint16_t)svl_header_id(svl_header_name(h));
-    switch (h->id) {
+    switch (id) {
     case SVL_H_CONTENT_LENGTH:
     case SVL_H_TRANSFER_ENCODING:
     case SVL_H_UPGRADE:
     case SVL_H_PROXY_CONNECTION: return false;
-    case SVL_H_CONNECTION: return read_connection(p, svl_header_value(h));
+    case SVL_H_CONNECTION: return read_connection(p, value);
     default: return true;
     }
 }
 
-/* One line; returns what follows it, or NULL. */
+/* One line; returns what follows it, or NULL. A name that is known needs no look at its bytes. */
 static const char *read_field(struct svl_parser *p, const char *at, const char *end)
 {
-    const char *colon = skip(at, end, SVL_CHAR_TOKEN), *value;
+    const char *colon = find_colon(at, end), *value;
+    svl_str name = {at, (size_t)(colon - at)};
+    enum svl_header_id id;
     struct svl_header *h;
 
-    if (colon == at || colon == end || *colon != ':' || colon - at > UINT16_MAX)
+    if (name.n == 0 || colon == end || name.n > UINT16_MAX)
+        return NULL;
+    id = svl_header_id(name);
+    if (id == SVL_H_OTHER && skip(at, colon, SVL_CHAR_TOKEN) != colon)
         return NULL;
     value = colon + 1;
     while (value < end && (*value == ' ' || *value == '\t'))
         value++;
-    if (!svl_parser_add_field(p, at, (size_t)(colon - at)))
-        return NULL;
-    h = &p->req->headers.at[p->req->headers.n - 1];
     at = find_control(value, end);
     while (at < end && *at == '\t')
         at = find_control(at + 1, end);
     if (end - at < 2 || at[0] != '\r' || at[1] != '\n')
         return NULL;
+    h = svl_parser_add_field(p, name.p, name.n);
+    if (!h)
+        return NULL;
+    h->id = (uint16_t)id;
     h->value = value;
     h->value_len = (uint32_t)(at - value);
-    return read_known(p, h) ? at + 2 : NULL;
+    return read_known(p, id, (svl_str){value, (size_t)(at - value)}) ? at + 2 : NULL;
 }
 
 static const char *read_line(struct svl_request *req, const char *at, const char *end)

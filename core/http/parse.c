@@ -46,26 +46,15 @@ static int on_url(llhttp_t *ll, const char *at, size_t len)
 }
 
 /* The table doubles; the old one stays in the arena until the request ends. */
-static void grow(struct svl_headers *headers, struct svl_arena *arena)
+void svl_parser_grow(struct svl_parser *p)
 {
+    struct svl_headers *headers = &p->req->headers;
     unsigned room = headers->room * 2u;
-    struct svl_header *at = svl_arena_alloc(arena, room * sizeof *at);
+    struct svl_header *at = svl_arena_alloc(p->arena, room * sizeof *at);
 
     memcpy(at, headers->at, headers->n * sizeof *at);
     headers->at = at;
     headers->room = (uint16_t)room;
-}
-
-bool svl_parser_add_field(struct svl_parser *p, const char *name, size_t len)
-{
-    struct svl_headers *headers = &p->req->headers;
-
-    if (headers->n >= p->limits->max_fields)
-        return false;
-    if (headers->n == headers->room)
-        grow(headers, p->arena);
-    headers->at[headers->n++] = (struct svl_header){.name = name, .name_len = (uint16_t)len};
-    return true;
 }
 
 static int on_field(llhttp_t *ll, const char *at, size_t len)

@@ -78,8 +78,24 @@ static inline bool svl_parser_started(const struct svl_parser *p)
  * it is not one of those: nothing was used, and llhttp decides what it is. */
 bool svl_fast_head(struct svl_parser *p, const char *data, size_t len, size_t *used);
 
-/* parse.c: one more field line. False = there are too many. */
-bool svl_parser_add_field(struct svl_parser *p, const char *name, size_t len);
+/* parse.c: room for one more field line. */
+void svl_parser_grow(struct svl_parser *p);
+
+/* One more field line, with a name and nothing else yet; NULL when there are too many. */
+static inline struct svl_header *svl_parser_add_field(struct svl_parser *p, const char *name,
+                                                      size_t len)
+{
+    struct svl_headers *headers = &p->req->headers;
+    struct svl_header *h;
+
+    if (headers->n >= p->limits->max_fields)
+        return NULL;
+    if (headers->n == headers->room)
+        svl_parser_grow(p);
+    h = &headers->at[headers->n++];
+    *h = (struct svl_header){.name = name, .name_len = (uint16_t)len};
+    return h;
+}
 
 /* gate.c: whether a complete head may pass. Fills the known-name index, host, path, query,
  * keep_alive and expects_continue. `end` points behind the empty line. Returns 0, or the status
