@@ -47,7 +47,8 @@ static inline size_t segment_end(svl_str path, size_t pos)
 
 /* Which child begins with c, or n_children. A few are asked one by one: the processor then guesses
  * which one it will be and goes on, instead of waiting until that has been computed. */
-static inline unsigned child_of(const struct svl_router *r, const struct node *node, unsigned char c)
+static inline unsigned child_of(const struct svl_router *r, const struct node *node,
+                                unsigned char c)
 {
     unsigned i = 0;
 
