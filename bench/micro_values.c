@@ -146,7 +146,7 @@ static void response_header_write(unsigned long n)
     struct svl_response *res = &x->pub.res;
     static struct svl_preamble preamble;
 
-    svl_preamble_make(&preamble, SVL_STR("aaa 1/2.3"), 784111777);
+    svl_preamble_make(&preamble, SVL_STR("aaa 1/2.3"), 784111777, true);
     x->pub.req.minor = 1;
     svl_status(&x->pub, 200);
     svl_content_type(&x->pub, SVL_STR("text/html"));
