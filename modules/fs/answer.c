@@ -3,7 +3,6 @@
 #include "internal.h"
 
 #include "serval/date.h"
-#include "serval/range.h"
 #include "serval/uri.h"
 
 #include <errno.h>
@@ -77,6 +76,100 @@ static void set_body(struct svl_ctx *ctx, struct fs_file *f, int64_t offset, int
     svl_body_source(ctx, pull_checked, c, length);
 }
 
+/* Several ranges: multipart/byteranges (RFC 9110 14.6). ----------------------------------------*/
+
+struct parts {
+    struct fs_file *file;
+    struct fs_ranges ranges;
+    svl_str heads[FS_RANGES_MAX], tail; /* owner: the ctx */
+    int part;                           /* the current one; ranges.n: the tail; then the end */
+    svl_str text;                       /* what is left of its head, or of the tail */
+    int64_t at, end;                    /* what is left of its range */
+};
+
+static void next_part(struct parts *p)
+{
+    p->part++;
+    p->at = p->end = 0;
+    p->text = p->part < p->ranges.n    ? p->heads[p->part]
+              : p->part == p->ranges.n ? p->tail
+                                       : SVL_STR("");
+    if (p->part < p->ranges.n) {
+        p->at = p->ranges.at[p->part].offset;
+        p->end = p->at + p->ranges.at[p->part].length;
+    }
+}
+
+static ssize_t read_part(struct parts *p, char *to, size_t room)
+{
+    struct checked c = {p->file, p->at, p->end};
+    ssize_t n;
+
+    if (!p->file->content) {
+        n = pull_checked(NULL, &c, to, room);
+        return n == 0 ? -EIO : n;
+    }
+    if (room > (size_t)(p->end - p->at))
+        room = (size_t)(p->end - p->at);
+    memcpy(to, p->file->content + p->at, room);
+    return (ssize_t)room;
+}
+
+static ssize_t pull_parts(struct svl_ctx *ctx, void *arg, char *to, size_t room)
+{
+    struct parts *p = arg;
+    size_t given = 0;
+
+    (void)ctx;
+    while (given < room && p->part <= p->ranges.n) {
+        size_t n = p->text.n < room - given ? p->text.n : room - given;
+        ssize_t got = 0;
+
+        if (n > 0)
+            memcpy(to + given, p->text.p, n);
+        p->text = svl_str_from(p->text, n);
+        given += n;
+        if (p->text.n == 0 && p->at < p->end && given < room) {
+            got = read_part(p, to + given, room - given);
+            if (got < 0)
+                return got;
+            p->at += got;
+            given += (size_t)got;
+        }
+        if (p->text.n == 0 && p->at == p->end)
+            next_part(p);
+    }
+    return (ssize_t)given;
+}
+
+static void set_parts(struct svl_ctx *ctx, struct fs_file *f, const struct fs_ranges *ranges)
+{
+    const uint64_t key[2] = {(uint64_t)svl_fs_now_us(), (uintptr_t)ctx};
+    unsigned long long boundary = svl_fs_hash(key, f->etag.p, f->etag.n);
+    struct parts *p = svl_alloc(ctx, sizeof *p);
+    int64_t length;
+
+    p->file = f;
+    p->ranges = *ranges;
+    p->tail = svl_printf(ctx, "\r\n--serval-%016llx--\r\n", boundary);
+    length = (int64_t)p->tail.n;
+    for (int i = 0; i < ranges->n; i++) {
+        const struct svl_range *r = &ranges->at[i];
+
+        p->heads[i] = svl_printf(ctx,
+                                 "%s--serval-%016llx\r\nContent-Type: %.*s\r\n"
+                                 "Content-Range: bytes %lld-%lld/%lld\r\n\r\n",
+                                 i ? "\r\n" : "", boundary, SVL_FMT(f->type), (long long)r->offset,
+                                 (long long)(r->offset + r->length - 1), (long long)f->stamp.size);
+        length += (int64_t)p->heads[i].n + r->length;
+    }
+    p->part = -1;
+    next_part(p);
+    svl_content_type(ctx,
+                     svl_printf(ctx, "multipart/byteranges; boundary=serval-%016llx", boundary));
+    svl_body_source(ctx, pull_parts, p, length);
+}
+
 static void cache_fields(struct svl_ctx *ctx, const struct fs_file *f, svl_str cache_control)
 {
     svl_header_set_static(ctx, SVL_H_ETAG, f->etag);
@@ -118,11 +211,13 @@ static void set_range(struct svl_ctx *ctx, const struct fs_file *f, const struct
 enum svl_verdict svl_fs_answer(struct svl_ctx *ctx, struct fs_file *f, svl_str cache_control)
 {
     struct fs_validators v = {f->etag, f->stamp.mtime.tv_sec};
-    struct svl_range range = {0, f->stamp.size};
+    struct fs_ranges ranges = {1, {{0, f->stamp.size}}};
     int status = 200;
 
     if (is_conditional(ctx))
-        status = svl_fs_decide(&ctx->req, &v, f->stamp.size, &range);
+        status = svl_fs_decide(&ctx->req, &v, f->stamp.size, &ranges);
+    if (status != 206)
+        ranges = (struct fs_ranges){1, {{0, f->stamp.size}}};
     if (status == 416)
         return refuse_range(ctx, f);
     if (status == 412)
@@ -139,9 +234,13 @@ enum svl_verdict svl_fs_answer(struct svl_ctx *ctx, struct fs_file *f, svl_str c
     set_last_modified(ctx, f);
     svl_header_set_static(ctx, SVL_H_ACCEPT_RANGES, SVL_STR("bytes"));
     svl_header_set_static(ctx, SVL_H_X_CONTENT_TYPE_OPTIONS, SVL_STR("nosniff"));
+    if (ranges.n > 1) {
+        set_parts(ctx, f, &ranges);
+        return SVL_DONE;
+    }
     if (status == 206)
-        set_range(ctx, f, &range);
-    set_body(ctx, f, range.offset, range.length);
+        set_range(ctx, f, &ranges.at[0]);
+    set_body(ctx, f, ranges.at[0].offset, ranges.at[0].length);
     return SVL_DONE;
 }
 

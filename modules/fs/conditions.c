@@ -3,7 +3,7 @@
 #include "internal.h"
 
 #include "serval/date.h"
-#include "serval/range.h"
+#define GAP_MAX 80 /* a boundary and two fields are about as long */
 
 /* An entity-tag at the start of *list, behind blanks and commas; it is taken off. Returns false
  * at the end. What is not an entity-tag is skipped: it is equal to nothing. */
@@ -116,12 +116,35 @@ static bool range_still_wanted(const struct svl_request *req, const struct fs_va
     return svl_date_parse(value, &date) && date == v->modified;
 }
 
-int svl_fs_decide(const struct svl_request *req, const struct fs_validators *v, int64_t size,
-                  struct svl_range *range)
+/* Sorts, and joins what overlaps or is closer than what would have to stand between two parts: so no
+ * byte is sent twice, however the ranges were chosen (RFC 9110 14.2, 17.15). */
+static void join_ranges(struct fs_ranges *r)
 {
-    struct svl_range asked;
-    int n;
+    int n = 0;
 
+    for (int i = 1; i < r->n; i++) {
+        struct svl_range range = r->at[i];
+        int k = i;
+
+        for (; k > 0 && r->at[k - 1].offset > range.offset; k--)
+            r->at[k] = r->at[k - 1];
+        r->at[k] = range;
+    }
+    for (int i = 1; i < r->n; i++) {
+        struct svl_range *last = &r->at[n], *next = &r->at[i];
+        int64_t end = next->offset + next->length;
+
+        if (next->offset - (last->offset + last->length) > GAP_MAX)
+            r->at[++n] = *next;
+        else if (end > last->offset + last->length)
+            last->length = end - last->offset;
+    }
+    r->n = n + 1;
+}
+
+int svl_fs_decide(const struct svl_request *req, const struct fs_validators *v, int64_t size,
+                  struct fs_ranges *ranges)
+{
     if (precondition_failed(req, v))
         return 412;
     if (not_modified(req, v))
@@ -129,10 +152,11 @@ int svl_fs_decide(const struct svl_request *req, const struct fs_validators *v, 
     if (req->method != SVL_GET || !is_single(req, SVL_H_RANGE) || !range_still_wanted(req, v))
         return 200;
 
-    /* More than one range: the whole file, which RFC 9110 14.2 allows. */
-    n = svl_range_parse(svl_headers_get(&req->headers, SVL_H_RANGE), size, &asked, 1);
-    if (n <= 0)
-        return n == 0 ? 416 : 200;
-    *range = asked;
+    /* Too many ranges: the whole file, which RFC 9110 14.2 allows. */
+    ranges->n = svl_range_parse(svl_headers_get(&req->headers, SVL_H_RANGE), size, ranges->at,
+                                FS_RANGES_MAX);
+    if (ranges->n <= 0)
+        return ranges->n == 0 ? 416 : 200;
+    join_ranges(ranges);
     return 206;
 }

@@ -6,6 +6,7 @@
 #define SVL_FS_INTERNAL_H
 
 #include "serval/mod/fs.h"
+#include "serval/range.h"
 
 #include <stdint.h>
 #include <sys/stat.h>
@@ -111,11 +112,17 @@ struct fs_validators {
     int64_t modified; /* seconds */
 };
 
-/* What the conditions of the request make of it: 200, 304, 412; 206 with *range filled in, or
- * 416. */
-struct svl_range;
+/* More ranges in one request than that: the whole file. */
+#define FS_RANGES_MAX 16
+
+/* What the conditions of the request make of it: 200, 304, 412, 416; or 206 with n ranges filled in,
+ * in the order of the file and apart from each other. */
+struct fs_ranges {
+    int n;
+    struct svl_range at[FS_RANGES_MAX];
+};
 int svl_fs_decide(const struct svl_request *req, const struct fs_validators *v, int64_t size,
-                  struct svl_range *range);
+                  struct fs_ranges *ranges);
 
 /* Whether If-None-Match names the tag, which has its quotes and no W/ in front. */
 bool svl_fs_is_known(const struct svl_request *req, svl_str etag);

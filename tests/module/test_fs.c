@@ -763,7 +763,7 @@ static const struct {
     {"bytes 0-1", NULL, "0123456789"},
     {"lines=0-1", NULL, "0123456789"},
     {"", NULL, "0123456789"},
-    {"bytes=0-1,4-5", NULL, "0123456789"},
+    {"bytes=0-1,4-5", "bytes 0-5/10", "012345"},
     {"bytes=0-0\r\nRange: bytes=1-1", NULL, "0123456789"},
 };
 
@@ -792,6 +792,61 @@ Test(fs, no_range_of_an_empty_file_can_be_given)
     SERVE();
     expect_status(ask("GET", "/empty", "Range: bytes=0-\r\n"), 416, "0-");
     expect_field(ask("GET", "/empty", "Range: bytes=0-0\r\n"), "Content-Range", "bytes */0");
+}
+
+static void try_parts(const char *target)
+{
+    char boundary[64], expected[1000], *at = expected;
+    svl_str answer = ask("GET", target, "Range: bytes=900-901,0-1, 500-509,505-511\r\n");
+    svl_str type = loopback_field(answer, "Content-Type"),
+            mark = SVL_STR("multipart/byteranges; boundary=");
+
+    expect_status(answer, 206, target);
+    expect_field(answer, "Content-Range", NULL);
+    cr_assert(svl_str_starts(type, mark));
+    svl_str_copy(boundary, sizeof boundary, svl_str_from(type, mark.n));
+    for (int i = 0; i < 3; i++) {
+        static const char *const places[] = {"0-1", "500-511", "900-901"};
+        static const char *const bytes[] = {"00", "500500500500", "90"};
+
+        at += sprintf(at,
+                      "%s--%s\r\nContent-Type: application/octet-stream\r\n"
+                      "Content-Range: bytes %s/1500\r\n\r\n%.*s",
+                      i ? "\r\n" : "", boundary, places[i], (int)strlen(bytes[i]), bytes[i]);
+    }
+    sprintf(at, "\r\n--%s--\r\n", boundary);
+    expect_body(answer, expected);
+}
+
+/* In memory, and read from the file. */
+Test(fs, several_ranges_come_as_parts_in_order_and_joined)
+{
+    char digits[1501];
+
+    for (int i = 0; i < 500; i++)
+        snprintf(digits + 3 * i, 4, "%03d", i * 3);
+    memcpy(digits, "00", 2);
+    memcpy(digits + 500, "500500500500", 12);
+    memcpy(digits + 900, "90", 2);
+    write_bytes("many", digits, 1500);
+    SERVE(.no_cache = true);
+    try_parts("/many");
+    loopback_close(l);
+    SERVE(.cache_file_bytes = 1);
+    try_parts("/many");
+    expect_status(ask("GET", "/many", "Range: bytes=0-1,5-6,2000-\r\n"), 206, "nearly one");
+    expect_field(ask("GET", "/many", "Range: bytes=0-1,5-6,2000-\r\n"), "Content-Range",
+                 "bytes 0-6/1500");
+    expect_field(ask("GET", "/many", "Range: bytes=0-,0-,0-\r\n"), "Content-Range",
+                 "bytes 0-1499/1500");
+    expect_status(ask("GET", "/many", "Range: bytes=2000-,3000-\r\n"), 416, "none of them");
+    expect_status(ask("HEAD", "/many", "Range: bytes=0-1,500-501\r\n"), 200, "HEAD");
+    expect_status(ask("GET", "/many", "Range: bytes=0-1,500-501\r\nIf-Range: \"x\"\r\n"), 200,
+                  "another version");
+    expect_status(ask("GET", "/many",
+                      "Range: bytes=0-1,2-3,4-5,6-7,8-9,10-11,12-13,14-15,16-17,18-19,20-21,22-23,"
+                      "24-25,26-27,28-29,30-31,32-33\r\n"),
+                  200, "too many");
 }
 
 Test(fs, ranges_far_into_a_huge_file)
