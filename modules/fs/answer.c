@@ -142,7 +142,8 @@ static ssize_t pull_parts(struct svl_ctx *ctx, void *arg, char *to, size_t room)
     return (ssize_t)given;
 }
 
-static void set_parts(struct svl_ctx *ctx, struct fs_file *f, const struct fs_ranges *ranges)
+static void set_parts(struct svl_ctx *ctx, struct fs_file *f, const struct fs_ranges *ranges,
+                      svl_str type)
 {
     const uint64_t key[2] = {(uint64_t)svl_fs_now_us(), (uintptr_t)ctx};
     unsigned long long boundary = svl_fs_hash(key, f->etag.p, f->etag.n);
@@ -159,7 +160,7 @@ static void set_parts(struct svl_ctx *ctx, struct fs_file *f, const struct fs_ra
         p->heads[i] = svl_printf(ctx,
                                  "%s--serval-%016llx\r\nContent-Type: %.*s\r\n"
                                  "Content-Range: bytes %lld-%lld/%lld\r\n\r\n",
-                                 i ? "\r\n" : "", boundary, SVL_FMT(f->type), (long long)r->offset,
+                                 i ? "\r\n" : "", boundary, SVL_FMT(type), (long long)r->offset,
                                  (long long)(r->offset + r->length - 1), (long long)f->stamp.size);
         length += (int64_t)p->heads[i].n + r->length;
     }
@@ -170,9 +171,9 @@ static void set_parts(struct svl_ctx *ctx, struct fs_file *f, const struct fs_ra
     svl_body_source(ctx, pull_parts, p, length);
 }
 
-static void cache_fields(struct svl_ctx *ctx, const struct fs_file *f, svl_str cache_control)
+static void cache_fields(struct svl_ctx *ctx, svl_str etag, svl_str cache_control)
 {
-    svl_header_set_static(ctx, SVL_H_ETAG, f->etag);
+    svl_header_set_static(ctx, SVL_H_ETAG, etag);
     if (cache_control.n)
         svl_header_set_static(ctx, SVL_H_CACHE_CONTROL, cache_control);
 }
@@ -210,7 +211,20 @@ static void set_range(struct svl_ctx *ctx, const struct fs_file *f, const struct
 
 enum svl_verdict svl_fs_answer(struct svl_ctx *ctx, struct fs_file *f, svl_str cache_control)
 {
-    struct fs_validators v = {f->etag, f->stamp.mtime.tv_sec};
+    return svl_fs_answer_coded(ctx, f, cache_control, NULL, f->type);
+}
+
+/* "1234-5" becomes "1234-5-br": what is beside a file may have its time and its size. */
+static svl_str coded_etag(struct svl_ctx *ctx, svl_str etag, svl_str coding)
+{
+    return svl_printf(ctx, "%.*s-%.*s\"", (int)etag.n - 1, etag.p, SVL_FMT(coding));
+}
+
+enum svl_verdict svl_fs_answer_coded(struct svl_ctx *ctx, struct fs_file *f, svl_str cache_control,
+                                     const struct fs_coding *coding, svl_str type)
+{
+    svl_str etag = coding ? coded_etag(ctx, f->etag, coding->name) : f->etag;
+    struct fs_validators v = {etag, f->stamp.mtime.tv_sec};
     struct fs_ranges ranges = {1, {{0, f->stamp.size}}};
     int status = 200;
 
@@ -226,16 +240,18 @@ enum svl_verdict svl_fs_answer(struct svl_ctx *ctx, struct fs_file *f, svl_str c
     f->refs++;
     svl_on_free(ctx, svl_fs_file_put, f);
     svl_status(ctx, status);
-    cache_fields(ctx, f, cache_control);
+    cache_fields(ctx, etag, cache_control);
     if (status == 304)
         return SVL_DONE;
+    if (coding)
+        svl_header_set_static(ctx, SVL_H_CONTENT_ENCODING, coding->name);
 
-    svl_content_type(ctx, f->type);
+    svl_content_type(ctx, type);
     set_last_modified(ctx, f);
     svl_header_set_static(ctx, SVL_H_ACCEPT_RANGES, SVL_STR("bytes"));
     svl_header_set_static(ctx, SVL_H_X_CONTENT_TYPE_OPTIONS, SVL_STR("nosniff"));
     if (ranges.n > 1) {
-        set_parts(ctx, f, &ranges);
+        set_parts(ctx, f, &ranges, type);
         return SVL_DONE;
     }
     if (status == 206)

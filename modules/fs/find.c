@@ -2,12 +2,16 @@
 #include "internal.h"
 
 #include "serval/error.h"
+#include "serval/field.h"
 #include "serval/log.h"
 #include "serval/mime.h"
+#include "serval/uri.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <limits.h>
+#include <stdio.h>
 #include <unistd.h>
 
 /* While somebody has a file open and changes it, its last whole version is given for so long. */
@@ -24,18 +28,26 @@ struct look {
     struct fs_worker *worker;
     struct svl_ctx *ctx;
     struct fs_file *old; /* what the cache has, out of date; or NULL */
+    svl_str place;       /* the request's path behind the prefix */
+    bool lost;           /* look->path is not what was asked for, but what is given instead */
     size_t n;
     char path[PATH_MAX]; /* relative, for the kernel; path[n] is 0 */
 };
 
 /* Answers without a file -----------------------------------------------------------------------*/
 
-static enum svl_verdict not_found(const struct look *look)
+static bool give_instead(struct look *look, enum svl_verdict *verdict);
+
+static enum svl_verdict not_found(struct look *look)
 {
+    enum svl_verdict verdict;
+
+    if (look->config->spa && !look->lost && give_instead(look, &verdict))
+        return verdict;
     return look->config->fallthrough ? SVL_NEXT : svl_fail(look->ctx, 404, NULL);
 }
 
-static enum svl_verdict fail(const struct look *look, int err)
+static enum svl_verdict fail(struct look *look, int err)
 {
     int status = svl_fs_status_of(err);
 
@@ -201,21 +213,171 @@ static bool has_extension(svl_str name, svl_str extension)
            svl_str_ieq(svl_str_from(name, name.n - extension.n), extension);
 }
 
-static svl_str type_of(const struct svl_fs_config *config, svl_str name)
+svl_str svl_fs_type_of(const struct svl_fs_type *types, const char *default_type, svl_str name)
 {
     svl_str type;
 
-    for (const struct svl_fs_type *t = config->types; t && t->extension; t++) {
+    for (const struct svl_fs_type *t = types; t && t->extension; t++) {
         if (has_extension(name, svl_str_of(t->extension)))
             return svl_str_of(t->type);
     }
     type = svl_mime(name);
-    return type.p ? type : svl_str_of(config->default_type);
+    return type.p ? type : svl_str_of(default_type);
+}
+
+static svl_str type_of(const struct svl_fs_config *config, svl_str name)
+{
+    return svl_fs_type_of(config->types, config->default_type, name);
+}
+
+static bool is_immutable(const struct svl_fs_config *config, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    for (const char *const *p = config->immutable; p && *p; p++) {
+        bool whole = strchr(*p, '/') != NULL;
+        const char *pattern = **p == '/' ? *p + 1 : *p;
+
+        if (fnmatch(pattern, whole || !slash ? path : slash + 1, whole ? FNM_PATHNAME : 0) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What lies beside a file ----------------------------------------------------------------------*/
+
+/* The best first, for who has no preference. */
+static const struct fs_coding codings[] = {
+    {".br", {"br", 2}},
+    {".zst", {"zstd", 4}},
+    {".gz", {"gzip", 4}},
+};
+#define CODINGS (sizeof codings / sizeof *codings)
+
+static bool beside(char to[PATH_MAX], const struct fs_file *f, size_t coding)
+{
+    int n = snprintf(to, PATH_MAX, "%s%s", f->path, codings[coding].extension);
+
+    return n > 0 && n < PATH_MAX;
+}
+
+static bool is_older(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec != b->tv_sec ? a->tv_sec < b->tv_sec : a->tv_nsec < b->tv_nsec;
+}
+
+/* Asked when the path is opened anew, so at most once a second for a hot file. */
+static void find_sidecars(const struct fs_worker *w, const struct svl_fs_config *config,
+                          struct fs_file *f)
+{
+    char path[PATH_MAX];
+    struct stat st;
+
+    f->sidecars = 0;
+    for (size_t i = 0; i < CODINGS && !config->no_sidecars; i++) {
+        int fd = beside(path, f, i) ? svl_fs_open(&w->root, path, O_PATH) : -ENOENT;
+
+        if (fd < 0)
+            continue;
+        if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && !is_older(&st.st_mtim, &f->stamp.mtime))
+            f->sidecars |= (uint8_t)(1 << i);
+        close(fd);
+    }
+}
+
+/* A current version of what lies beside f, with a reference for the caller; NULL if it cannot be
+ * had, or is older by now. It has a place of its own in the cache, under its own path. */
+static struct fs_file *open_sidecar(const struct fs_worker *w, const struct svl_fs_config *config,
+                                    const struct fs_file *f, size_t coding)
+{
+    char path[PATH_MAX + 1] = "/";
+    struct fs_stamp stamp;
+    struct fs_file *s;
+    struct stat st;
+    svl_str key;
+    int fd;
+
+    if (!beside(path + 1, f, coding))
+        return NULL;
+    key = svl_str_of(path);
+    s = w->cache ? svl_fs_cache_find(w->cache, key) : NULL;
+    if (s && svl_fs_is_current(w, config, s)) {
+        s->refs++;
+        return s;
+    }
+    fd = svl_fs_open(&w->root, path + 1, 0);
+    if (fd < 0)
+        return NULL;
+    if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+        close(fd);
+        return NULL;
+    }
+    svl_fs_stamp(&stamp, &st);
+    if (s && s->settled && svl_fs_stamp_eq(&s->stamp, &stamp)) {
+        close(fd);
+        plan_checks(config, s);
+        s->refs++;
+        return s;
+    }
+    if (s)
+        svl_fs_cache_drop(w->cache, s);
+    if (svl_fs_file_make(&s, fd, &stamp, svl_str_from(key, 1), key.n, type_of(config, key),
+                         config->cache_file_bytes))
+        return NULL;
+    plan_checks(config, s);
+    if (w->cache)
+        svl_fs_cache_add(w->cache, s);
+    return s;
+}
+
+/* The place in codings[] of what the client wants most, or CODINGS for the file itself. */
+static size_t choose(const struct svl_ctx *ctx, unsigned sidecars)
+{
+    svl_str offers[CODINGS + 1];
+    size_t places[CODINGS + 1], n = 0;
+    int best;
+
+    for (size_t i = 0; i < CODINGS; i++) {
+        if (sidecars & 1u << i) {
+            places[n] = i;
+            offers[n++] = codings[i].name;
+        }
+    }
+    places[n] = CODINGS;
+    offers[n++] = SVL_STR("identity");
+    best = svl_negotiate(&ctx->req.headers, SVL_H_ACCEPT_ENCODING, offers, n);
+    return best < 0 ? CODINGS : places[best];
+}
+
+enum svl_verdict svl_fs_give(const struct fs_worker *w, const struct svl_fs_config *config,
+                             struct svl_ctx *ctx, struct fs_file *f)
+{
+    svl_str cache_control =
+        f->immutable ? SVL_STR("public, max-age=31536000, immutable") : w->cache_control;
+    enum svl_verdict verdict;
+    struct fs_file *s = NULL;
+    size_t coding;
+
+    if (!f->sidecars)
+        return svl_fs_answer(ctx, f, cache_control);
+    svl_header_set_static(ctx, SVL_H_VARY, SVL_STR("Accept-Encoding"));
+    coding = svl_header(ctx, SVL_H_ACCEPT_ENCODING).p ? choose(ctx, f->sidecars) : CODINGS;
+    f->refs++; /* the cache may have to make room */
+    if (coding < CODINGS)
+        s = open_sidecar(w, config, f, coding);
+    if (s && !is_older(&s->stamp.mtime, &f->stamp.mtime))
+        verdict = svl_fs_answer_coded(ctx, s, cache_control, &codings[coding], f->type);
+    else
+        verdict = svl_fs_answer(ctx, f, cache_control);
+    if (s)
+        svl_fs_file_put(s);
+    svl_fs_file_put(f);
+    return verdict;
 }
 
 static enum svl_verdict answer(const struct look *look, struct fs_file *f)
 {
-    return svl_fs_answer(look->ctx, f, look->worker->cache_control);
+    return svl_fs_give(look->worker, look->config, look->ctx, f);
 }
 
 /* Whether look->old can be given although it was time to look. */
@@ -226,6 +388,7 @@ static bool old_is_good(const struct look *look, const struct fs_stamp *stamp)
     if (!old || !old->settled || !svl_fs_stamp_eq(&old->stamp, stamp))
         return false;
     plan_checks(look->config, old);
+    find_sidecars(look->worker, look->config, old);
     return true;
 }
 
@@ -276,7 +439,8 @@ static enum svl_verdict give_file(struct look *look, int fd, const struct stat *
         close(fd);
         return answer(look, look->old);
     }
-    err = svl_fs_file_make(&f, fd, &stamp, (svl_str){look->path, look->n}, look->ctx->req.path.n,
+    err = svl_fs_file_make(&f, fd, &stamp, (svl_str){look->path, look->n},
+                           look->lost ? look->n + 1 : look->place.n,
                            type_of(config, base_name(look)), config->cache_file_bytes);
     if ((err == -EBUSY || (!err && f->written)) && hold_old(look)) {
         if (!err)
@@ -296,6 +460,8 @@ static enum svl_verdict give_file(struct look *look, int fd, const struct stat *
         return fail(look, err);
 
     plan_checks(config, f);
+    f->immutable = is_immutable(config, f->path);
+    find_sidecars(look->worker, config, f);
     if (look->worker->cache)
         svl_fs_cache_add(look->worker->cache, f);
     verdict = answer(look, f);
@@ -327,8 +493,27 @@ static enum svl_verdict give_folder(struct look *look)
     fd = open_path(look, O_DIRECTORY, &st);
     if (fd < 0)
         return fail(look, fd);
-    return svl_fs_list(look->ctx, &look->worker->root, look->config, fd, look->path,
-                       look->ctx->req.path);
+    return svl_fs_list(look->ctx, &look->worker->root, look->config, fd, look->path, look->place);
+}
+
+/* "about.html" for "about". */
+static int open_pretty(struct look *look, struct stat *st, int err)
+{
+    svl_str html = SVL_STR(".html");
+    size_t n = look->n;
+    int fd;
+
+    if (n + html.n >= sizeof look->path)
+        return err;
+    memcpy(look->path + n, html.p, html.n + 1);
+    look->n += html.n;
+    fd = open_path(look, 0, st);
+    if (fd >= 0 && S_ISREG(st->st_mode))
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    look->path[look->n = n] = 0;
+    return err;
 }
 
 static enum svl_verdict give_path(struct look *look)
@@ -336,6 +521,8 @@ static enum svl_verdict give_path(struct look *look)
     struct stat st;
     int fd = open_any(look, &st);
 
+    if (fd < 0 && look->config->pretty_urls && svl_fs_status_of(fd) == 404)
+        fd = open_pretty(look, &st, fd);
     if (fd < 0)
         return give_nothing(look, fd);
     if (S_ISREG(st.st_mode))
@@ -345,10 +532,57 @@ static enum svl_verdict give_path(struct look *look)
     return svl_fs_redirect(look->ctx, look->worker->cache_control);
 }
 
-enum svl_verdict svl_fs_look_up(const struct svl_link *self, struct svl_ctx *ctx,
+/* Whether the client names HTML: what only takes anything is a script that should see the 404. */
+static bool wants_html(const struct svl_ctx *ctx)
+{
+    svl_str rest = svl_header(ctx, SVL_H_ACCEPT);
+    struct svl_preference p;
+
+    while (rest.n > 0 && svl_preference_next(&rest, &p)) {
+        if (p.weight > 0 && svl_str_ieq(svl_field_value(p.value), SVL_STR("text/html")))
+            return true;
+    }
+    return false;
+}
+
+/* The page of a program that runs in the browser and knows its own paths. */
+static bool give_instead(struct look *look, enum svl_verdict *verdict)
+{
+    svl_str name = svl_path_last(look->place);
+    struct fs_file *f;
+    struct stat st;
+    svl_str key;
+    int fd;
+
+    if (memchr(name.p, '.', name.n) || !wants_html(look->ctx))
+        return false;
+    look->lost = true;
+    look->n = svl_str_copy(look->path, sizeof look->path, svl_str_of(look->config->spa));
+    key = svl_printf(look->ctx, "/%s", look->path);
+    f = look->worker->cache ? svl_fs_cache_find(look->worker->cache, key) : NULL;
+    if (f && svl_fs_is_current(look->worker, look->config, f)) {
+        *verdict = answer(look, f);
+        return true;
+    }
+    fd = open_path(look, 0, &st);
+    if (fd >= 0 && !S_ISREG(st.st_mode)) {
+        close(fd);
+        fd = -ENOENT;
+    }
+    if (fd < 0)
+        return false;
+    look->old = f;
+    if (f)
+        f->refs++;
+    *verdict = give_file(look, fd, &st);
+    if (f)
+        svl_fs_file_put(f);
+    return true;
+}
+
+enum svl_verdict svl_fs_look_up(const struct svl_link *self, struct svl_ctx *ctx, svl_str path,
                                 struct fs_file *old)
 {
-    svl_str path = ctx->req.path;
     enum svl_verdict verdict;
     struct look look;
 
@@ -356,9 +590,13 @@ enum svl_verdict svl_fs_look_up(const struct svl_link *self, struct svl_ctx *ctx
     look.worker = self->state;
     look.ctx = ctx;
     look.old = old;
+    look.place = path;
+    look.lost = false;
     if (path.n == 0 || path.p[0] != '/' || (!look.config->show_hidden && is_hidden(path)) ||
-        !set_path(&look, path))
+        !set_path(&look, path)) {
+        look.lost = true;
         return not_found(&look);
+    }
 
     if (old)
         old->refs++; /* the cache may be emptied meanwhile */

@@ -4,6 +4,7 @@
 
 #include "serval/error.h"
 #include "serval/log.h"
+#include "serval/uri.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,6 +42,24 @@ static int check_root(const struct svl_fs_config *config)
     return err;
 }
 
+static int check_prefix(struct svl_fs_config *config)
+{
+    size_t n = config->prefix ? strlen(config->prefix) : 0;
+
+    if (n == 0 || strcmp(config->prefix, "/") == 0) {
+        config->prefix = NULL;
+        return 0;
+    }
+    if (config->prefix[0] != '/' || !svl_path_is_clean(svl_str_of(config->prefix))) {
+        svl_log(SVL_ALERT, "fs: prefix: \"%s\" is not a path", config->prefix);
+        return SVL_ECONFIG;
+    }
+    if (config->prefix[n - 1] != '/')
+        return 0;
+    svl_log(SVL_ALERT, "fs: prefix: \"%s\" ends with a slash", config->prefix);
+    return SVL_ECONFIG;
+}
+
 static int setup(void *config)
 {
     static const char *const index[] = {"index.html", NULL};
@@ -64,7 +83,7 @@ static int setup(void *config)
         cfg->cache_entries = 4096;
     if (!cfg->cache_fds)
         cfg->cache_fds = 64;
-    if (check_index(cfg->index))
+    if (check_index(cfg->index) || check_prefix(cfg))
         return SVL_ECONFIG;
     return check_root(cfg);
 }
@@ -117,17 +136,37 @@ static enum svl_verdict other_method(const struct svl_fs_config *config, struct 
     return SVL_DONE;
 }
 
+/* The path behind the prefix; p is NULL for one that is not below it. */
+static svl_str strip(const struct svl_fs_config *config, svl_str path)
+{
+    svl_str prefix = svl_str_of(config->prefix), rest;
+
+    if (!svl_str_starts(path, prefix))
+        return SVL_STR_NONE;
+    rest = svl_str_from(path, prefix.n);
+    return rest.n == 0 || rest.p[0] == '/' ? rest : SVL_STR_NONE;
+}
+
 static enum svl_verdict on_request(const struct svl_link *self, struct svl_ctx *ctx)
 {
+    const struct svl_fs_config *config = self->config;
     const struct fs_worker *w = self->state;
+    svl_str path = ctx->req.path;
     struct fs_file *f;
 
+    if (config->prefix) {
+        path = strip(config, path);
+        if (!path.p)
+            return SVL_NEXT;
+    }
     if (ctx->req.method != SVL_GET && ctx->req.method != SVL_HEAD)
-        return other_method(self->config, ctx);
-    f = w->cache ? svl_fs_cache_find(w->cache, ctx->req.path) : NULL;
-    if (f && svl_fs_is_current(w, self->config, f))
-        return svl_fs_answer(ctx, f, w->cache_control);
-    return svl_fs_look_up(self, ctx, f);
+        return other_method(config, ctx);
+    if (path.n == 0)
+        return svl_fs_redirect(ctx, w->cache_control);
+    f = w->cache ? svl_fs_cache_find(w->cache, path) : NULL;
+    if (f && svl_fs_is_current(w, config, f))
+        return svl_fs_give(w, config, ctx, f);
+    return svl_fs_look_up(self, ctx, path, f);
 }
 
 const struct svl_module svl_fs_module = {

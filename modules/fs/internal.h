@@ -62,6 +62,8 @@ struct fs_file {
     int fd;              /* -1 when content is there */
     bool settled;        /* as long as the stamp stays, so does the content */
     bool whole;          /* the content is one version for sure */
+    bool immutable;      /* as the config says */
+    uint8_t sidecars;    /* which codings of svl_fs_codings[] lie beside it */
     bool written;        /* somebody had it open for writing, and it had just changed */
     uint64_t version;    /* what the ETag is made of, besides the size */
     svl_str type;        /* owner: the config, or static */
@@ -129,9 +131,18 @@ bool svl_fs_is_known(const struct svl_request *req, svl_str etag);
 
 /* answer.c -----------------------------------------------------------------------------------*/
 
+/* How a file lies beside another one: a.txt.br, of the coding "br". */
+struct fs_coding {
+    const char *extension;
+    svl_str name;
+};
+
 /* Answers with the file as the request asks for it: whole, a range, 304, 412 or 416. Takes a
- * reference of its own. */
+ * reference of its own. With a coding, it is the sidecar of a file of that type. */
 enum svl_verdict svl_fs_answer(struct svl_ctx *ctx, struct fs_file *file, svl_str cache_control);
+enum svl_verdict svl_fs_answer_coded(struct svl_ctx *ctx, struct fs_file *file,
+                                     svl_str cache_control, const struct fs_coding *coding,
+                                     svl_str type);
 
 /* 301 to the same path with a slash behind it, the query kept. */
 enum svl_verdict svl_fs_redirect(struct svl_ctx *ctx, svl_str cache_control);
@@ -151,10 +162,18 @@ int64_t svl_fs_now_us(void);
 bool svl_fs_is_current(const struct fs_worker *w, const struct svl_fs_config *config,
                        struct fs_file *f);
 
-/* Answers from the file system. `old` is what the cache has for this path if that is out of
- * date, or NULL. */
-enum svl_verdict svl_fs_look_up(const struct svl_link *self, struct svl_ctx *ctx,
+/* Answers from the file system. `path` is the request's behind the prefix. `old` is what the cache
+ * has for it if that is out of date, or NULL. */
+enum svl_verdict svl_fs_look_up(const struct svl_link *self, struct svl_ctx *ctx, svl_str path,
                                 struct fs_file *old);
+
+/* Answers with a file that is current, or with what lies beside it in a coding that the client
+ * prefers. */
+enum svl_verdict svl_fs_give(const struct fs_worker *w, const struct svl_fs_config *config,
+                             struct svl_ctx *ctx, struct fs_file *f);
+
+/* The type for a name; `types` may be NULL. */
+svl_str svl_fs_type_of(const struct svl_fs_type *types, const char *default_type, svl_str name);
 
 /* listing.c ----------------------------------------------------------------------------------*/
 

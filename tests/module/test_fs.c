@@ -1196,6 +1196,223 @@ Test(fs, without_descriptors_the_answer_is_503_and_what_is_in_memory_goes_on)
     expect_file("/other", "other");
 }
 
+static svl_str page_of(const char *target);
+
+/* --- What lies beside a file ---------------------------------------------------------------- */
+
+static void make_sidecars(void)
+{
+    write_text("page.html", "<p>plain");
+    write_text("page.html.br", "brotli");
+    write_text("page.html.gz", "gzipped");
+    write_text("page.html.zst", "old");
+    set_mtime("page.html", 2000);
+    set_mtime("page.html.br", 2000);
+    set_mtime("page.html.gz", 3000);
+    set_mtime("page.html.zst", 1999);
+}
+
+static void expect_coding(const char *accept, const char *coding, const char *body)
+{
+    char field[200];
+    svl_str answer;
+
+    snprintf(field, sizeof field, "Accept-Encoding: %s\r\n", accept);
+    for (int i = 0; i < 2; i++) { /* from the disk, from the cache */
+        answer = ask("GET", "/page.html", field);
+        expect_status(answer, 200, accept);
+        expect_field(answer, "Content-Encoding", coding);
+        expect_field(answer, "Content-Type", "text/html; charset=utf-8");
+        expect_field(answer, "Vary", "Accept-Encoding");
+        expect_body(answer, body);
+    }
+}
+
+static void try_sidecars(void)
+{
+    expect_coding("gzip, br", "br", "brotli");
+    expect_coding("gzip, br;q=0.5", "gzip", "gzipped");
+    expect_coding("br;q=0, *", "gzip", "gzipped");
+    expect_coding("zstd", NULL, "<p>plain"); /* it is older */
+    expect_coding("zstd, identity;q=0.1, gzip;q=0.05", NULL, "<p>plain");
+    expect_coding("deflate", NULL, "<p>plain");
+    expect_coding("", NULL, "<p>plain");
+    expect_field(get("/page.html"), "Content-Encoding", NULL);
+    expect_field(get("/page.html"), "Vary", "Accept-Encoding");
+    expect_field(get("/a.txt"), "Vary", NULL);
+    expect_field(get("/page.html.gz"), "Content-Encoding", NULL);
+    expect_field(get("/page.html.gz"), "Content-Type", "application/gzip");
+}
+
+Test(fs, what_lies_beside_a_file_is_given_to_who_prefers_it)
+{
+    make_sidecars();
+    SERVE(0);
+    try_sidecars();
+    loopback_close(l);
+    SERVE(.cache_file_bytes = 1);
+    try_sidecars();
+    loopback_close(l);
+    SERVE(.no_cache = true);
+    try_sidecars();
+    loopback_close(l);
+    SERVE(.no_sidecars = true);
+    expect_field(ask("GET", "/page.html", "Accept-Encoding: br\r\n"), "Content-Encoding", NULL);
+}
+
+Test(fs, each_coding_has_a_tag_of_its_own)
+{
+    char plain[64], coded[64], fields[200];
+
+    make_sidecars();
+    SERVE(0);
+    svl_str_copy(plain, sizeof plain, loopback_field(get("/page.html"), "ETag"));
+    svl_str_copy(coded, sizeof coded,
+                 loopback_field(ask("GET", "/page.html", "Accept-Encoding: br\r\n"), "ETag"));
+    cr_assert_str_neq(plain, coded);
+    cr_assert(svl_str_ends(svl_str_of(coded), SVL_STR("-br\"")));
+    snprintf(fields, sizeof fields, "Accept-Encoding: br\r\nIf-None-Match: %s\r\n", plain);
+    expect_status(ask("GET", "/page.html", fields), 200, "the other one's tag");
+    snprintf(fields, sizeof fields, "Accept-Encoding: br\r\nIf-None-Match: %s\r\n", coded);
+    expect_status(ask("GET", "/page.html", fields), 304, "its own tag");
+    expect_field(ask("GET", "/page.html", fields), "Vary", "Accept-Encoding");
+    snprintf(fields, sizeof fields, "Accept-Encoding: br\r\nIf-Range: %s\r\nRange: bytes=1-2\r\n",
+             coded);
+    expect_body(ask("GET", "/page.html", fields), "ro");
+}
+
+Test(fs, a_file_that_is_newer_than_what_lies_beside_it_is_given_itself)
+{
+    make_sidecars();
+    SERVE(.revalidate_us = -1);
+    expect_coding("gzip", "gzip", "gzipped");
+    replace_text("page.html", "<p>new");
+    expect_field(ask("GET", "/page.html", "Accept-Encoding: gzip\r\n"), "Content-Encoding", NULL);
+    expect_file("/page.html", "<p>new");
+}
+
+Test(fs, a_link_out_of_the_root_beside_a_file_is_not_followed)
+{
+    cr_assert_eq(symlink("../secret", "a.txt.br"), 0);
+    SERVE(0);
+    expect_body(ask("GET", "/a.txt", "Accept-Encoding: br\r\n"), "hello, file\n");
+}
+
+/* --- Other paths ---------------------------------------------------------------------------- */
+
+Test(fs, a_prefix_is_taken_off_and_other_paths_go_on)
+{
+    const struct svl_use chain[] = {
+        SVL_USE(fs, .root = root, .prefix = "/files", .listing = SVL_FS_LISTING_ON),
+        SVL_USE(fs, .root = root, .prefix = "/more/of"), SVL_USE_END};
+
+    l = loopback_open(&(struct svl_server_config){.chain = chain});
+    for (int i = 0; i < 2; i++) {
+        expect_file("/files/a.txt", "hello, file\n");
+        expect_file("/more/of/a.txt", "hello, file\n");
+        expect_file("/files/site/", "<p>index");
+    }
+    expect_missing("/a.txt");
+    expect_missing("/filesa.txt");
+    expect_missing("/files/../a.txt");
+    expect_status(get("/files"), 301, "the prefix");
+    expect_field(get("/files"), "Location", "/files/");
+    expect_field(get("/files/site"), "Location", "/files/site/");
+    cr_assert(!holds(page_of("/files/"), "href=\"../\""));
+}
+
+Test(fs, pretty_urls_leave_html_out)
+{
+    write_text("about.html", "<p>about");
+    SERVE(.pretty_urls = true);
+    for (int i = 0; i < 2; i++)
+        expect_file("/about", "<p>about");
+    expect_field(get("/about"), "Content-Type", "text/html; charset=utf-8");
+    expect_file("/about.html", "<p>about");
+    expect_missing("/about/");
+    expect_missing("/nothing");
+    expect_status(get("/dir"), 301, "a folder");
+}
+
+Test(fs, a_program_in_the_browser_gets_its_page_for_paths_of_its_own)
+{
+    const char *html = "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\n";
+
+    write_text("index.html", "<p>app");
+    SERVE(.spa = "index.html");
+    for (int i = 0; i < 3; i++)
+        expect_body(ask("GET", "/users/7", html), "<p>app");
+    expect_body(ask("GET", "/dir/", html), "<p>app");
+    expect_status(ask("HEAD", "/users/7", html), 200, "HEAD");
+    expect_status(ask("GET", "/app.js", html), 404, "a file");
+    expect_status(ask("GET", "/users/7", "Accept: */*\r\n"), 404, "a script");
+    expect_status(get("/users/7"), 404, "no Accept");
+    expect_status(ask("GET", "/.git/x", html), 404, "hidden");
+    expect_status(ask("POST", "/users/7", html), 405, "POST");
+    replace_text("index.html", "<p>new");
+    expect_body(ask("GET", "/users/8", html), "<p>new");
+    cr_assert_eq(unlink("index.html"), 0);
+    expect_status(ask("GET", "/users/9", html), 404, "no page");
+}
+
+Test(fs, files_that_never_change_say_so)
+{
+    static const char *const patterns[] = {"*.[0-9a-f][0-9a-f].js", "/dir/*", NULL};
+
+    write_text("app.1f.js", "1");
+    write_text("dir/app.1f.js", "1");
+    write_text("dir/x", "1");
+    mkdir("dir/sub", 0755);
+    write_text("dir/sub/x", "1");
+    SERVE(.immutable = patterns);
+    for (int i = 0; i < 2; i++) {
+        expect_field(get("/app.1f.js"), "Cache-Control", "public, max-age=31536000, immutable");
+        expect_field(get("/dir/app.1f.js"), "Cache-Control", "public, max-age=31536000, immutable");
+        expect_field(get("/dir/x"), "Cache-Control", "public, max-age=31536000, immutable");
+        expect_field(get("/dir/sub/x"), "Cache-Control", "no-cache");
+        expect_field(get("/a.txt"), "Cache-Control", "no-cache");
+    }
+}
+
+/* --- For handlers --------------------------------------------------------------------------- */
+
+static enum svl_verdict send_one(struct svl_ctx *ctx, void *arg)
+{
+    struct svl_fs_send *send = arg;
+
+    send->path = svl_copy(ctx, svl_str_from(ctx->req.query, 0)).p;
+    return svl_fs_send(ctx, send);
+}
+
+Test(fs, handlers_send_files_as_the_module_does)
+{
+    struct svl_fs_send send = {.dir = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    svl_str answer;
+
+    cr_assert_geq(send.dir, 0);
+    make_traps();
+    l = loopback_open(&(struct svl_server_config){.handler = send_one, .handler_arg = &send});
+    answer = get("/?a.txt");
+    expect_status(answer, 200, "a.txt");
+    expect_body(answer, "hello, file\n");
+    expect_field(answer, "Content-Type", "text/plain; charset=utf-8");
+    expect_field(answer, "Cache-Control", "no-cache");
+    expect_body(ask("GET", "/?a.txt", "Range: bytes=0-4\r\n"), "hello");
+    expect_status(get("/?../secret"), 404, "outside");
+    expect_status(get("/?/etc/passwd"), 404, "absolute");
+    expect_status(get("/?missing"), 404, "missing");
+    expect_status(get("/?dir"), 404, "a folder");
+    expect_status(get("/?"), 404, "nothing");
+    send.download = "r\xc3\xa9sum\xc3\xa9 \"1\".txt";
+    send.type = "text/x-own";
+    answer = get("/?a.txt");
+    expect_field(answer, "Content-Type", "text/x-own");
+    expect_field(answer, "Content-Disposition",
+                 "attachment; filename=\"r__sum__ \\\"1\\\".txt\"; "
+                 "filename*=UTF-8''r%C3%A9sum%C3%A9%20%221%22.txt");
+    close(send.dir);
+}
+
 /* --- In the chain --------------------------------------------------------------------------- */
 
 static enum svl_verdict behind(struct svl_ctx *ctx, void *arg)

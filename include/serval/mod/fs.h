@@ -37,6 +37,15 @@ struct svl_fs_config {
     const struct svl_fs_type *types; /* asked before svl_mime(); {NULL, NULL} at the end */
     const char *default_type;        /* for unknown names; NULL = "application/octet-stream" */
     const char *cache_control;       /* NULL = "no-cache", "" = none is sent */
+    const char *const *immutable;    /* files that never change under their name: patterns as of
+                                      * fnmatch(3) for the name, or with a '/' for the path below the
+                                      * root; NULL at the end */
+    const char *prefix; /* "/files": only paths below that, which is taken off; others go on along
+                         * the chain; NULL = all */
+    bool pretty_urls;   /* "/about" is about.html if there is no such file */
+    const char *spa;    /* "index.html": given for what is not there to who asks for HTML by a name
+                         * without a dot; NULL = none */
+    bool no_sidecars;   /* file.br, file.zst and file.gz are not looked for */
     enum svl_fs_symlinks symlinks;
     bool show_hidden; /* names with a leading dot too, not only /.well-known */
     enum svl_fs_listing listing;
@@ -54,5 +63,20 @@ struct svl_fs_config {
 };
 
 extern const struct svl_module svl_fs_module;
+
+/* For handlers ---------------------------------------------------------------------------------
+ *
+ * Answers with one file, as fs does: conditions, ranges, one version of it. Nothing is kept between
+ * requests. `return svl_fs_send(ctx, &(struct svl_fs_send){.dir = fd, .path = "report.pdf"});` */
+struct svl_fs_send {
+    int dir;                   /* a folder's descriptor, or AT_FDCWD */
+    const char *path;          /* relative to it; never leads out of it, also by links */
+    const char *type;          /* NULL = by the name */
+    const char *cache_control; /* NULL = "no-cache", "" = none is sent; static */
+    const char *download;      /* browsers save it under that name; NULL = they show it */
+};
+
+/* Returns SVL_DONE; what cannot be had is 403, 404, 500 or 503. */
+enum svl_verdict svl_fs_send(struct svl_ctx *ctx, const struct svl_fs_send *send);
 
 #endif
