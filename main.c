@@ -3,6 +3,7 @@
 #include "serval/foreground.h"
 #include "serval/options.h"
 #include "serval/serval.h"
+#include "serval/text.h"
 
 #if SVL_HAVE_ACCESS_LOG
 #include "serval/mod/access_log.h"
@@ -10,8 +11,14 @@
 #if SVL_HAVE_COMPRESS
 #include "serval/mod/compress.h"
 #endif
+#if SVL_HAVE_ERRORS
+#include "serval/mod/errors.h"
+#endif
 #if SVL_HAVE_FS
 #include "serval/mod/fs.h"
+#endif
+#if SVL_HAVE_HEADERS
+#include "serval/mod/headers.h"
 #endif
 
 #include <errno.h>
@@ -28,12 +35,33 @@ enum { DEFAULT_PORT = 8080, LAST_PORT = 8099 };
 enum { LOG_AUTO, LOG_PRETTY, LOG_COMBINED, LOG_OFF }; /* the first three as in access_log.h */
 static const char *const log_formats[] = {"auto", "pretty", "combined", "off"};
 
+enum { LIST_MAX = 32 }; /* values of an option that may be repeated */
+
+/* "wasm=application/wasm", "X-A: b", "404=404.html" in two; of the last, the file's content. */
+struct pair {
+    const char *name, *value;
+};
+
+enum { LISTING_OFF, LISTING_ON, LISTING_JSON };
+static const char *const listings[] = {"off", "on", "json", NULL};
+static const char *const symlinks[] = {"inside", "deny", "follow", NULL};
+static const char *const dotfiles[] = {"deny", "serve", NULL};
+static const char *const switches[] = {"off", "on", NULL};
+
 struct options {
     const char *listen[SVL_MAX_LISTEN], *dir, *log_file, *codings;
     char own[SVL_MAX_LISTEN][24]; /* addresses made from port numbers */
     unsigned n_listen, workers;
     int log; /* LOG_... */
     bool quiet, terminal, any_port;
+    bool listen_from_env;
+
+    /* Files. Lists end with a zeroed entry: there is always room for one. */
+    const char *index[LIST_MAX + 1], *immutable[LIST_MAX + 1];
+    const char *spa, *prefix, *cache_control;
+    int listing, symlinks; /* as in fs.h */
+    bool dotfiles, pretty_urls, no_sidecars;
+    struct pair mime[LIST_MAX + 1], header[LIST_MAX + 1], error_page[LIST_MAX + 1];
 };
 
 /* One line on stderr, and the end. */
@@ -52,6 +80,8 @@ static _Noreturn __attribute__((format(printf, 2, 3))) void refuse(int status, c
 
 /* Options -----------------------------------------------------------------------------------*/
 
+enum { INDEX = 300, LISTING, DOTFILES, SYMLINKS, PREFIX, MIME, PRETTY_URLS, SPA };
+enum { ERROR_PAGE = 320, CACHE, IMMUTABLE, PRECOMPRESSED };
 enum { WORKERS = 256, LOG, LOG_FILE, MODULES, VERSION };
 
 static const struct svl_option table[] = {
@@ -62,6 +92,20 @@ static const struct svl_option table[] = {
     {LOG_FILE, "log-file", "PATH", "append the access log to a file, not to stdout"},
     {'z', "compress", "LIST", "codings for text: br,zstd,gzip,deflate by default; or off"},
     {'q', "quiet", NULL, "no start-up lines, no access log on stdout"},
+    {INDEX, "index", "NAMES", "files that stand for their folder, as in index.html,index.htm"},
+    {LISTING, "listing", "WHAT", "folders without one: on (a page), json, or off"},
+    {DOTFILES, "dotfiles", "WHAT", "names with a leading dot: deny or serve"},
+    {SYMLINKS, "symlinks", "WHAT", "links that stay inside of DIR, deny all, or follow all"},
+    {PREFIX, "prefix", "PATH", "serve DIR below /PATH"},
+    {MIME, "mime", "EXT=TYPE", "the type of files with that extension; may be repeated"},
+    {PRETTY_URLS, "pretty-urls", NULL, "/about is about.html"},
+    {SPA, "spa", "FILE", "what browsers get for paths that are not there: index.html"},
+    {ERROR_PAGE, "error-page", "CODE=FILE", "an HTML page for that status; may be repeated"},
+    {CACHE, "cache", "WHAT",
+     "browsers ask each time (revalidate), keep nothing (off), or keep for SECONDS"},
+    {IMMUTABLE, "immutable", "GLOB", "files that never change under their name; may be repeated"},
+    {PRECOMPRESSED, "precompressed", "WHAT", "use file.br, file.zst, file.gz: on or off"},
+    {'H', "header", "'NAME: VALUE'", "a field for all answers; may be repeated"},
     {MODULES, "modules", NULL, "list the modules that are built in"},
     {'h', "help", NULL, "show this"},
     {VERSION, "version", NULL, "show the version"},
@@ -73,6 +117,7 @@ static void show_help(void)
     puts("usage: serval [OPTIONS] [DIR]     serve a folder; without DIR, this one\n"
          "       serval precompress DIR    write .br, .zst and .gz files next to its files\n");
     svl_options_help(table, stdout);
+    puts("\nEach has a twin in the environment that counts less: SERVAL_LISTEN for --listen.");
     puts("\nADDR is 8080 or :8080 (all interfaces), 127.0.0.1:8080, [::1]:8080,\n"
          "unix:/run/x.sock,mode=660 or fd:3 (a listening socket that was inherited).\n"
          "\nexamples:\n"
@@ -90,10 +135,166 @@ static void show_modules(void)
 
 static const char *listen_on(struct options *o, const char *address)
 {
+    if (o->listen_from_env) { /* the command line counts more */
+        o->listen_from_env = false;
+        o->n_listen = 0;
+    }
     if (o->n_listen == SVL_MAX_LISTEN)
         return "one address too many";
     o->listen[o->n_listen++] = address;
     return NULL;
+}
+
+/* The place of a word in a list, or -1. */
+static int word(const char *const *words, const char *value)
+{
+    for (int i = 0; words[i]; i++) {
+        if (strcmp(words[i], value) == 0)
+            return i;
+    }
+    return -1;
+}
+
+static bool append(const char **list, const char *value)
+{
+    for (int i = 0; i < LIST_MAX; i++) {
+        if (!list[i]) {
+            list[i] = value;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Memory of options: as long as the program. */
+static void *own(size_t n)
+{
+    static struct block {
+        struct block *next;
+        char bytes[];
+    } * blocks;
+    struct block *block = calloc(1, sizeof *block + n);
+
+    if (!block)
+        refuse(EXIT_START, "no memory");
+    block->next = blocks;
+    blocks = block;
+    return block->bytes;
+}
+
+static char *own_copy(const char *value)
+{
+    size_t n = strlen(value) + 1;
+
+    return memcpy(own(n), value, n);
+}
+
+/* "a,b,c" in place of the list. */
+static const char *split_names(const char **list, const char *value)
+{
+    char *copy = own_copy(value), *rest = copy, *name;
+
+    memset(list, 0, LIST_MAX * sizeof *list);
+    while ((name = strsep(&rest, ","))) {
+        if (*name && !append(list, name))
+            return "too many names";
+    }
+    return list[0] ? NULL : "give file names, with commas between them";
+}
+
+static struct pair *new_pair(struct pair *list, const char *value, char separator)
+{
+    char *copy = own_copy(value), *at = strchr(copy, separator);
+
+    for (int i = 0; at && at > copy && i < LIST_MAX; i++) {
+        if (list[i].name)
+            continue;
+        *at++ = 0;
+        list[i].name = copy;
+        list[i].value = at + strspn(at, " ");
+        return &list[i];
+    }
+    return NULL;
+}
+
+static const char *read_file(const char *path)
+{
+    enum { PAGE_MAX = 256 << 10 };
+    FILE *file = fopen(path, "re");
+    char *text;
+    size_t n;
+    bool failed;
+
+    if (!file)
+        return NULL;
+    text = own(PAGE_MAX + 1);
+    n = fread(text, 1, PAGE_MAX + 1, file);
+    failed = ferror(file) || n > PAGE_MAX;
+    fclose(file);
+    return failed ? NULL : text;
+}
+
+static const char *take_error_page(struct options *o, const char *value)
+{
+    struct pair *page = new_pair(o->error_page, value, '=');
+    unsigned long long status;
+
+    if (!page || !svl_str_u64(svl_str_of(page->name), &status) || status < 400 || status > 599)
+        return "give a status from 400 to 599 and a file: 404=404.html";
+    page->value = read_file(page->value);
+    return page->value ? NULL : "that file cannot be read, or is longer than 256 KiB";
+}
+
+static const char *take_cache(struct options *o, const char *value)
+{
+    unsigned long long seconds;
+    char text[64];
+
+    if (strcmp(value, "revalidate") == 0) {
+        o->cache_control = "no-cache";
+    } else if (strcmp(value, "off") == 0) {
+        o->cache_control = "no-store";
+    } else if (svl_str_u64(svl_str_of(value), &seconds) && seconds <= 31536000) {
+        snprintf(text, sizeof text, "max-age=%llu", seconds);
+        o->cache_control = own_copy(text);
+    } else {
+        return "give revalidate, off, or seconds up to 31536000";
+    }
+    return NULL;
+}
+
+static const char *take_file_option(struct options *o, int id, const char *value)
+{
+    int n;
+
+    switch (id) {
+    case INDEX: return split_names(o->index, value);
+    case LISTING:
+        o->listing = word(listings, value);
+        return o->listing < 0 ? "give on, json or off" : NULL;
+    case DOTFILES:
+        n = word(dotfiles, value);
+        o->dotfiles = n == 1;
+        return n < 0 ? "give deny or serve" : NULL;
+    case SYMLINKS:
+        o->symlinks = word(symlinks, value);
+        return o->symlinks < 0 ? "give inside, deny or follow" : NULL;
+    case PREFIX: o->prefix = value; return NULL;
+    case MIME:
+        return new_pair(o->mime, value, '=')
+                   ? NULL
+                   : "give an extension and a type: wasm=application/wasm";
+    case PRETTY_URLS: o->pretty_urls = true; return NULL;
+    case SPA: o->spa = value; return *value ? NULL : "give a file: index.html";
+    case ERROR_PAGE: return take_error_page(o, value);
+    case CACHE: return take_cache(o, value);
+    case IMMUTABLE: return append(o->immutable, value) ? NULL : "too many patterns";
+    case PRECOMPRESSED:
+        n = word(switches, value);
+        o->no_sidecars = n == 0;
+        return n < 0 ? "give on or off" : NULL;
+    default: return new_pair(o->header, value, ':') ? NULL : "give a name and a value: 'X-A: b'";
+    }
 }
 
 static const char *take(void *to, int id, const char *value)
@@ -121,16 +322,46 @@ static const char *take(void *to, int id, const char *value)
         return strcmp(value, log_formats[o->log]) ? "give pretty, combined, off or auto" : NULL;
     case LOG_FILE: o->log_file = value; return NULL;
     case 'z': o->codings = value; return NULL;
+    case 'H': return take_file_option(o, id, value);
     case 'q': o->quiet = true; return NULL;
     case 'h': show_help(); exit(0);
     case MODULES: show_modules(); exit(0);
     case VERSION: puts("serval " SVL_VERSION); exit(0);
     default:
+        if (id >= INDEX)
+            return take_file_option(o, id, value);
         if (o->dir)
             return "one folder is enough";
         o->dir = value;
         return NULL;
     }
+}
+
+/* SERVAL_ERROR_PAGE is --error-page, for those options that say how to serve. */
+static void read_environment(struct options *o)
+{
+    for (const struct svl_option *option = table; option->name; option++) {
+        char name[40] = "SERVAL_";
+        const char *value, *wrong;
+        bool on = true;
+
+        if (option->id == MODULES || option->id == VERSION || option->id == 'h')
+            continue;
+        snprintf(name + 7, sizeof name - 7, "%s", option->name);
+        for (char *c = name + 7; *c; c++)
+            *c = *c == '-' ? '_' : *c >= 'a' && *c <= 'z' ? (char)(*c - 'a' + 'A') : *c;
+        value = getenv(name);
+        if (!value || !*value)
+            continue;
+        wrong = NULL;
+        if (!option->value && !svl_bool_parse(svl_str_of(value), &on))
+            wrong = "give on or off";
+        else if (on)
+            wrong = take(o, option->id, option->value ? value : NULL);
+        if (wrong)
+            refuse(EXIT_USAGE, "%s=%s: %s", name, value, wrong);
+    }
+    o->listen_from_env = o->n_listen > 0;
 }
 
 /* Fills in what was not said and refuses what cannot work. */
@@ -157,6 +388,14 @@ static void complete(struct options *o)
 #if !SVL_HAVE_COMPRESS
     if (o->codings && strcmp(o->codings, "off"))
         refuse(EXIT_USAGE, "--compress: this serval was built without the compress module");
+#endif
+#if !SVL_HAVE_ERRORS
+    if (o->error_page[0].name)
+        refuse(EXIT_USAGE, "--error-page: this serval was built without the errors module");
+#endif
+#if !SVL_HAVE_HEADERS
+    if (o->header[0].name)
+        refuse(EXIT_USAGE, "--header: this serval was built without the headers module");
 #endif
 #if !SVL_HAVE_FS
     refuse(EXIT_USAGE, "%s: this serval was built without the fs module", o->dir);
@@ -219,37 +458,96 @@ static void fill_standard_descriptors(void)
         close(fd);
 }
 
+/* What has nothing to do is not in the chain. */
+static bool is_wanted(const struct options *o, const struct svl_module *module)
+{
+#if SVL_HAVE_ACCESS_LOG
+    if (module == &svl_access_log_module)
+        return o->log != LOG_OFF;
+#endif
+#if SVL_HAVE_HEADERS
+    if (module == &svl_headers_module)
+        return o->header[0].name;
+#endif
+#if SVL_HAVE_ERRORS
+    if (module == &svl_errors_module)
+        return o->error_page[0].name;
+#endif
+    (void)o, (void)module;
+    return true;
+}
+
 static int serve(struct options *o)
 {
+#if SVL_HAVE_ERRORS
+    struct svl_error_page pages[LIST_MAX + 1] = {{0}};
+#endif
+#if SVL_HAVE_HEADERS
+    struct svl_header_rule rules[LIST_MAX + 1] = {{0}};
+#endif
+#if SVL_HAVE_FS
+    struct svl_fs_type types[LIST_MAX + 1] = {{0}};
+#endif
     /* Outermost first: requests pass from top to bottom, answers from bottom to top. */
-    const struct svl_use chain[] = {
+    const struct svl_use all[] = {
 #if SVL_HAVE_ACCESS_LOG
         SVL_USE(access_log, .path = o->log_file, .format = (enum svl_access_log_format)o->log),
+#endif
+#if SVL_HAVE_HEADERS
+        SVL_USE(headers, .rules = rules),
+#endif
+#if SVL_HAVE_ERRORS
+        SVL_USE(errors, .pages = pages, .text_first = true),
 #endif
 #if SVL_HAVE_COMPRESS
         SVL_USE(compress, .codings = o->codings),
 #endif
 #if SVL_HAVE_FS
-        SVL_USE(fs, .root = o->dir, .listing = SVL_FS_LISTING_ON),
+        SVL_USE(fs, .root = o->dir, .index = o->index[0] ? o->index : NULL, .types = types,
+                .listing = (enum svl_fs_listing)o->listing, .show_hidden = o->dotfiles,
+                .symlinks = (enum svl_fs_symlinks)o->symlinks, .prefix = o->prefix,
+                .pretty_urls = o->pretty_urls, .spa = o->spa, .cache_control = o->cache_control,
+                .immutable = o->immutable, .no_sidecars = o->no_sidecars),
 #endif
         SVL_USE_END,
     };
-    bool no_log = SVL_HAVE_ACCESS_LOG && o->log == LOG_OFF;
+    struct svl_use chain[sizeof all / sizeof *all];
+    size_t n = 0;
     struct complaints complaints = {0};
     char title[512], root[PATH_MAX];
     struct svl_foreground about = {.quiet = o->quiet, .title = title, .key = "root"};
     struct svl_server *server;
     int err;
 
-    err = open_server(&server, o, no_log ? chain + 1 : chain, &complaints);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        if (!all[i].module || is_wanted(o, all[i].module))
+            chain[n++] = all[i];
+    }
+    for (int i = 0; i < LIST_MAX; i++) {
+#if SVL_HAVE_ERRORS
+        unsigned long long status = 0;
+
+        svl_str_u64(svl_str_of(o->error_page[i].name), &status);
+        pages[i] = (struct svl_error_page){(int)status, o->error_page[i].value};
+#endif
+#if SVL_HAVE_HEADERS
+        rules[i] = (struct svl_header_rule){.name = o->header[i].name, .value = o->header[i].value};
+#endif
+#if SVL_HAVE_FS
+        types[i] = (struct svl_fs_type){o->mime[i].name, o->mime[i].value};
+#endif
+    }
+    err = open_server(&server, o, chain, &complaints);
     if (err == SVL_EBADADDR || err == SVL_ECONFIG)
         return EXIT_USAGE;
     if (err)
         return EXIT_START;
 
-    snprintf(title, sizeof title,
-             "serval %s  serving %s  (listing on, dotfiles hidden, symlinks stay inside)",
-             SVL_VERSION, o->dir);
+    snprintf(title, sizeof title, "serval %s  serving %s  (listing %s, dotfiles %s, symlinks %s)",
+             SVL_VERSION, o->dir, listings[o->listing], o->dotfiles ? "served" : "hidden",
+             o->symlinks == 0   ? "stay inside"
+             : o->symlinks == 1 ? "refused"
+                                : "followed anywhere");
     about.text = realpath(o->dir, root) ? root : o->dir;
     about.note = complaints.first[0] ? complaints.first : NULL;
     svl_server_foreground(server, &about);
@@ -316,7 +614,7 @@ static int precompress(char **argv)
 
 int main(int argc, char **argv)
 {
-    struct options options = {0};
+    struct options options = {.listing = LISTING_ON};
     char why[256];
 
     fill_standard_descriptors();
@@ -325,6 +623,7 @@ int main(int argc, char **argv)
         return precompress(argv + 1);
 #endif
     (void)argc;
+    read_environment(&options);
     if (svl_options_read(table, argv, take, &options, why, sizeof why))
         refuse(EXIT_USAGE, "%s (serval --help lists all)", why);
     complete(&options);
