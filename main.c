@@ -54,7 +54,7 @@ struct options {
     unsigned n_listen, workers;
     int log; /* LOG_... */
     bool quiet, terminal, any_port;
-    bool listen_from_env;
+    bool listen_from_env, full_help;
 
     /* Files. Lists end with a zeroed entry: there is always room for one. */
     const char *index[LIST_MAX + 1], *immutable[LIST_MAX + 1];
@@ -101,23 +101,38 @@ static const struct svl_option table[] = {
     {PRETTY_URLS, "pretty-urls", NULL, "/about is about.html"},
     {SPA, "spa", "FILE", "what browsers get for paths that are not there: index.html"},
     {ERROR_PAGE, "error-page", "CODE=FILE", "an HTML page for that status; may be repeated"},
-    {CACHE, "cache", "WHAT",
-     "browsers ask each time (revalidate), keep nothing (off), or keep for SECONDS"},
+    {CACHE, "cache", "WHAT", "what browsers keep: revalidate (the default), off, or SECONDS"},
     {IMMUTABLE, "immutable", "GLOB", "files that never change under their name; may be repeated"},
     {PRECOMPRESSED, "precompressed", "WHAT", "use file.br, file.zst, file.gz: on or off"},
     {'H', "header", "'NAME: VALUE'", "a field for all answers; may be repeated"},
     {MODULES, "modules", NULL, "list the modules that are built in"},
-    {'h', "help", NULL, "show this"},
+    {'h', "help", NULL, "show the options people use; --help shows all"},
     {VERSION, "version", NULL, "show the version"},
     {0},
 };
 
-static void show_help(void)
+/* -h: what people use, on one screen. --help: all of it. */
+static void show_help(bool all)
 {
     puts("usage: serval [OPTIONS] [DIR]     serve a folder; without DIR, this one\n"
          "       serval precompress DIR    write .br, .zst and .gz files next to its files\n");
     svl_options_help(table, stdout);
     puts("\nEach has a twin in the environment that counts less: SERVAL_LISTEN for --listen.");
+    static const int common[] = {'l', 'p', LISTING, SPA, CACHE, 'H', LOG, 'q', 'h', VERSION};
+    struct svl_option some[sizeof common / sizeof *common + 1] = {{0}};
+    size_t n = 0;
+
+    for (const struct svl_option *option = table; option->name; option++) {
+        for (size_t i = 0; i < sizeof common / sizeof *common; i++) {
+            if (option->id == common[i])
+                some[n++] = *option;
+        }
+    }
+    puts("usage: serval [OPTIONS] [DIR]     serve a folder; without DIR, this one\n");
+    svl_options_help(all ? table : some, stdout);
+    if (all)
+        puts("\nSERVAL_LISTEN in the environment is --listen, and so on; the command line counts "
+             "more.");
     puts("\nADDR is 8080 or :8080 (all interfaces), 127.0.0.1:8080, [::1]:8080,\n"
          "unix:/run/x.sock,mode=660 or fd:3 (a listening socket that was inherited).\n"
          "\nexamples:\n"
@@ -324,7 +339,7 @@ static const char *take(void *to, int id, const char *value)
     case 'z': o->codings = value; return NULL;
     case 'H': return take_file_option(o, id, value);
     case 'q': o->quiet = true; return NULL;
-    case 'h': show_help(); exit(0);
+    case 'h': show_help(o->full_help); exit(0);
     case MODULES: show_modules(); exit(0);
     case VERSION: puts("serval " SVL_VERSION); exit(0);
     default:
@@ -617,12 +632,13 @@ int main(int argc, char **argv)
     struct options options = {.listing = LISTING_ON};
     char why[256];
 
+    for (int i = 1; i < argc; i++)
+        options.full_help |= strcmp(argv[i], "--help") == 0;
     fill_standard_descriptors();
 #if SVL_HAVE_COMPRESS
     if (argc > 1 && !strcmp(argv[1], "precompress"))
         return precompress(argv + 1);
 #endif
-    (void)argc;
     read_environment(&options);
     if (svl_options_read(table, argv, take, &options, why, sizeof why))
         refuse(EXIT_USAGE, "%s (serval --help lists all)", why);

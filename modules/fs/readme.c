@@ -373,6 +373,8 @@ static void put_readme(struct html *h, svl_str name, svl_str text)
         put_markdown(h, text);
         return;
     }
+#else
+    (void)name;
 #endif
     put(h, SVL_STR("<pre class=\"text\">"));
     put_text(h, text);

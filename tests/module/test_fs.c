@@ -821,10 +821,10 @@ static void try_parts(const char *target)
 /* In memory, and read from the file. */
 Test(fs, several_ranges_come_as_parts_in_order_and_joined)
 {
-    char digits[1501];
+    char digits[1520];
 
     for (int i = 0; i < 500; i++)
-        snprintf(digits + 3 * i, 4, "%03d", i * 3);
+        snprintf(digits + 3 * i, 16, "%03d", i * 3);
     memcpy(digits, "00", 2);
     memcpy(digits + 500, "500500500500", 12);
     memcpy(digits + 900, "90", 2);
