@@ -114,10 +114,6 @@ static const struct svl_option table[] = {
 /* -h: what people use, on one screen. --help: all of it. */
 static void show_help(bool all)
 {
-    puts("usage: serval [OPTIONS] [DIR]     serve a folder; without DIR, this one\n"
-         "       serval precompress DIR    write .br, .zst and .gz files next to its files\n");
-    svl_options_help(table, stdout);
-    puts("\nEach has a twin in the environment that counts less: SERVAL_LISTEN for --listen.");
     static const int common[] = {'l', 'p', LISTING, SPA, CACHE, 'H', LOG, 'q', 'h', VERSION};
     struct svl_option some[sizeof common / sizeof *common + 1] = {{0}};
     size_t n = 0;
@@ -128,7 +124,8 @@ static void show_help(bool all)
                 some[n++] = *option;
         }
     }
-    puts("usage: serval [OPTIONS] [DIR]     serve a folder; without DIR, this one\n");
+    puts("usage: serval [OPTIONS] [DIR]     serve a folder; without DIR, this one\n"
+         "       serval precompress DIR    write .br, .zst and .gz files next to its files\n");
     svl_options_help(all ? table : some, stdout);
     if (all)
         puts("\nSERVAL_LISTEN in the environment is --listen, and so on; the command line counts "
