@@ -226,6 +226,8 @@ char *svl_conn_reserve(struct svl_conn *c, size_t n)
     if (svl_unlikely(c->out != NULL))
         return reserve_in_backlog(c, n);
     g = claim(c);
+    if (svl_unlikely(c->broken))
+        g->len = 0; /* nobody will see it: the next svl_conn_flush() closes */
     SVL_ASSERT(g->tail.kind == SVL_TAIL_NONE);
     if (svl_likely(SVL_GATHER_SIZE - g->len >= n))
         return g->bytes + g->len;
@@ -329,11 +331,11 @@ static enum svl_flush flush_out(struct svl_conn *c)
 
     out->at = out->chunk->len - n;
     if (sent < 0)
-        return SVL_GONE;
-    if (sent == 1) {
+        c->unsent = out->tail.kind == SVL_TAIL_NONE ? 0 : out->tail.left;
+    if (sent != 0)
         drop_out(c);
-        return SVL_FLUSHED;
-    }
+    if (sent != 0)
+        return sent < 0 ? SVL_GONE : SVL_FLUSHED;
     watch(c, c->prefetch ? c->wanted & ~SVL_WATCH_WRITE : c->wanted | SVL_WATCH_WRITE);
     return SVL_BLOCKED;
 }
@@ -349,12 +351,14 @@ static enum svl_flush flush_gather(struct svl_conn *c, struct svl_gather *g)
     gather_reset(g);
     if (svl_likely(sent == 1))
         return SVL_FLUSHED;
+    if (sent < 0) {
+        c->unsent = tail.kind == SVL_TAIL_NONE ? 0 : tail.left;
+        return SVL_GONE;
+    }
     out = make_out(c, n);
     memcpy(out->chunk->bytes, bytes, n);
     out->chunk->len = n;
     out->tail = tail;
-    if (sent < 0)
-        return SVL_GONE;
     watch(c, c->prefetch ? c->wanted : c->wanted | SVL_WATCH_WRITE);
     return SVL_BLOCKED;
 }

@@ -61,6 +61,7 @@ struct svl_conn {
     struct svl_address peer;
     uint64_t id;              /* unique among the workers of a server */
     uint64_t written;         /* bytes the kernel took so far */
+    uint64_t unsent;          /* bytes of the tail that were left when it broke */
     uint8_t watching, wanted; /* SVL_WATCH_* */
     bool closed, eof;
     bool crowded;                            /* counted in worker->crowd */
@@ -111,6 +112,8 @@ enum svl_flush svl_conn_flush(struct svl_conn *c);
 /* Bytes of the tail that have not been sent; still right in on_gone. */
 static inline uint64_t svl_conn_unsent(const struct svl_conn *c)
 {
+    if (c->broken)
+        return c->unsent;
     return c->out && c->out->tail.kind != SVL_TAIL_NONE ? c->out->tail.left : 0;
 }
 

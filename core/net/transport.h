@@ -19,6 +19,7 @@ struct svl_mem {
     const char *in; /* fed and not yet read: [in, in + left) */
     size_t left;
     bool eof;
+    bool broken; /* writing fails, as to a peer that has reset the connection */
     int watching;
 };
 

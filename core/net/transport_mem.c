@@ -36,6 +36,8 @@ static ssize_t mem_writev(struct svl_conn *c, const struct iovec *iov, int n, bo
     size_t total = 0;
 
     (void)more;
+    if (mem->broken)
+        return -EPIPE;
     for (int i = 0; i < n; i++) {
         size_t taken = mem->on_write(mem, iov[i].iov_base, iov[i].iov_len);
 

@@ -206,6 +206,11 @@ void loopback_reset(struct loopback *l)
     loopback_reset_on(l, 0);
 }
 
+void loopback_break(struct loopback *l)
+{
+    client_of(l, 0)->mem.broken = true;
+}
+
 void loopback_room(struct loopback *l, size_t room)
 {
     struct client *client = client_of(l, 0);

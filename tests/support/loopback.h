@@ -47,6 +47,9 @@ svl_str loopback_get(struct loopback *l, const char *target, const char *fields)
  * (SIZE_MAX = all). After raising the room, what was blocked is written. */
 void loopback_eof(struct loopback *l);
 void loopback_reset(struct loopback *l);
+
+/* The client is gone, and the server finds out when it writes. */
+void loopback_break(struct loopback *l);
 void loopback_room(struct loopback *l, size_t room);
 void loopback_reset_on(struct loopback *l, unsigned client);
 

@@ -36,6 +36,16 @@ static enum svl_verdict on_piece(struct svl_ctx *ctx, void *arg, svl_str piece, 
     return SVL_PENDING;
 }
 
+/* Without end, in pieces as large as there is room for. */
+static ssize_t pour(struct svl_ctx *ctx, void *arg, char *to, size_t room)
+{
+    (void)ctx;
+    (void)arg;
+    memset(to, 'x', room);
+    pieces++;
+    return (ssize_t)room;
+}
+
 static enum svl_verdict on_request(const struct svl_link *self, struct svl_ctx *ctx)
 {
     (void)self;
@@ -43,6 +53,11 @@ static enum svl_verdict on_request(const struct svl_link *self, struct svl_ctx *
         svl_body_limit(ctx, limit);
     if (svl_str_eq(ctx->req.path, SVL_STR("/refuse")))
         return svl_fail(ctx, 417, "not wanted");
+    if (svl_str_eq(ctx->req.path, SVL_STR("/pour"))) {
+        svl_status(ctx, 200);
+        svl_body_source(ctx, pour, NULL, -1);
+        return SVL_DONE;
+    }
     return svl_stream_body(ctx, on_piece, &pieces);
 }
 
@@ -277,4 +292,15 @@ Test(body, any_cut_gives_the_same)
         loopback_send_bytes(l, (svl_str){text + cut, sizeof text - 1 - cut});
         expect_answer(200, "7");
     }
+}
+
+/* What is gathered for a client that has gone was once put behind what had been left of it, and so
+ * behind the end of that memory. */
+Test(body, of_an_answer_ends_when_writing_fails)
+{
+    loopback_break(l);
+    loopback_get(l, "/pour", "");
+    cr_assert(loopback_closed(l));
+    cr_assert_leq(pieces, 64);
+    cr_assert_eq(done, 1);
 }
