@@ -24,7 +24,9 @@ BIN = os.environ.get("SERVAL_BIN") or os.path.join(
 DEADLINE = 60  # seconds, for anything that should happen
 
 with open(BIN, "rb") as program:
-    TSAN = b"__tsan_init" in program.read()
+    text = program.read()
+    TSAN = b"__tsan_init" in text
+    SANITIZED = TSAN or b"__asan_init" in text  # memory and time are not the program's own
 
 tests = []
 
