@@ -234,7 +234,8 @@ static void make_the_mistake(int out)
     _exit(0);
 }
 
-/* What the process said before it died; NULL if it did not. */
+/* What the process said before it died; NULL if it did not. In release builds a handler's mistake is
+ * said and survived: there, having said something counts too. */
 static const char *die_of(const struct mistake *m)
 {
     static char said[16384];
@@ -254,7 +255,9 @@ static const char *die_of(const struct mistake *m)
     said[n] = '\0';
     close(pipes[0]);
     cr_assert(waitpid(child, &status, 0) == child);
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? NULL : said;
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        return said;
+    return SVL_ASAN || n == 0 ? NULL : said;
 }
 
 Test(misuse, every_mistake_is_seen)
