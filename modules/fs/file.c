@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define FILE_MAGIC 0x5f11e5f1u
@@ -79,13 +80,22 @@ int svl_fs_has_writer(int fd)
 #endif
 }
 
+/* What is not in the page cache is not waited for: -EAGAIN. File systems that cannot tell wait. */
+static ssize_t read_at_hand(int fd, char *to, size_t n, size_t offset)
+{
+    struct iovec part = {to, n};
+    ssize_t got = preadv2(fd, &part, 1, (off_t)offset, RWF_NOWAIT);
+
+    return got < 0 && errno == EOPNOTSUPP ? pread(fd, to, n, (off_t)offset) : got;
+}
+
 /* Up to n bytes from the start. Returns how many, fewer only at the end of the file. */
 static ssize_t read_start(int fd, char *to, size_t n)
 {
     size_t got = 0;
 
     while (got < n) {
-        ssize_t r = pread(fd, to + got, n - got, (off_t)got);
+        ssize_t r = read_at_hand(fd, to + got, n - got, got);
         if (r < 0 && errno == EINTR)
             continue;
         if (r < 0)
@@ -159,7 +169,8 @@ static int read_version(struct fs_file *f, int fd, struct fs_stamp *now)
 }
 
 /* A file with the content of fd in memory. *stamp is what fd looks like, and is kept up to date.
- * Returns 0, -errno, or -EFBIG when it is, or has become, longer than max. */
+ * Returns 0, -errno, -EFBIG when it is, or has become, longer than max, or -EAGAIN when reading it
+ * would have to wait for the disk. */
 static int make_in_memory(struct fs_file **file, int fd, struct fs_stamp *stamp, svl_str path,
                           size_t key_n, size_t max)
 {
@@ -222,7 +233,7 @@ int svl_fs_file_make(struct fs_file **file, int fd, const struct fs_stamp *stamp
     int err = make_in_memory(file, fd, &now, path, key_n, content_max);
 
     assert(key_n >= 1 && key_n <= path.n + 1);
-    if (err == -EFBIG)
+    if (err == -EFBIG || err == -EAGAIN) /* long, or on disk only: the core reads it elsewhere */
         err = make_open(file, fd, &now, path, key_n);
     if (err || (*file)->fd != fd)
         close(fd);

@@ -305,4 +305,21 @@ def a_file_that_may_not_be_read_is_an_error_and_no_more(folder):
         equal(s.get("/y")[2], b"open")
 
 
+@test
+def files_that_are_on_disk_only_are_read_elsewhere_and_whole(folder):
+    sizes = [1, 1000, 20000, 60000, 200000, 3000000]
+    for size in sizes:
+        path = "%s/%d" % (folder, size)
+        write(path, os.urandom(size))
+        with open(path, "rb") as f:
+            os.fsync(f.fileno())
+            os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    with Serval(folder) as s:
+        for _ in range(2):  # from the disk, then from memory
+            for size in sizes:
+                status, _, body = s.get("/%d" % size)
+                with open("%s/%d" % (folder, size), "rb") as f:
+                    equal((status, digest(body)), (200, digest(f.read())))
+
+
 main()
