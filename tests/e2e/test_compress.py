@@ -94,7 +94,7 @@ def precompress_writes_files_that_others_can_read(folder):
           os.stat(os.path.join(folder, "a.txt")).st_mtime_ns)
     status, out, _ = run("precompress", "-q", folder)
     equal((status, out), (0, ""))
-    refuses(2, "give a folder", "precompress")
+    refuses(2, "give a DIR", "precompress")
     refuses(2, "No such file", "precompress", os.path.join(folder, "missing"))
 
 

@@ -1,0 +1,137 @@
+/* The program's command line, as tables. A command is one constant with one table of options; a row
+ * says how the option is written, what it is for and where its value goes. Parsing, -h and --help,
+ * the variables of the environment, the manual page and the completions of shells are all made from
+ * the rows, so they cannot disagree. To add a command: core/cli/<name>.c with a struct svl_command,
+ * named below and in main.c. See docs/decisions/030-one-table.md. */
+#ifndef SVL_CLI_CLI_H
+#define SVL_CLI_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct svl_option;
+struct svl_program;
+
+/* Files `value` (NULL for an option that takes none) where option->to points. Returns NULL, or what
+ * is wrong and how to mend it: "not a port; give a number from 0 to 65535". `value` stays valid. */
+typedef const char *svl_take_fn(const struct svl_option *option, const char *value);
+
+/* A row with `group` alone is a heading over those that follow; a zeroed one ends the table. */
+struct svl_option {
+    const char *name;  /* "port" for --port */
+    char letter;       /* 'p' for -p; 0 = none */
+    const char *value; /* what the help calls its value; NULL = it takes none. Shells complete FILE
+                          * and DIR as such. */
+    const char *words; /* values it knows, with blanks between them, for help, check and shells */
+    const char *initial; /* what holds if it is not given; NULL = nothing worth saying */
+    const char *help;    /* begins in lower case, ends without a full stop; wrapped where shown */
+    bool common;         /* also in -h, which fits a small screen */
+    bool repeat;         /* may be given more than once; otherwise the last one counts */
+    bool no_env;         /* has no variable in the environment */
+
+    svl_take_fn *take;
+    void *to;
+    uint64_t min, max;   /* numbers, times and sizes: bounds, if max > 0 */
+    const char *missing; /* the module it belongs to, which is not built in: it is refused */
+
+    const char *group;
+};
+
+/* `.take` and `.to` of a row, for a variable of the type named. A pointer to another type does not
+ * compile. */
+#define SVL_TAKE(function, type, at) .take = (function), .to = (1 ? (at) : (type *)NULL)
+#define SVL_FLAG(at) SVL_TAKE(svl_take_flag, bool, at)
+#define SVL_SWITCH(at) SVL_TAKE(svl_take_switch, bool, at) /* of two words, the second is true */
+#define SVL_WORD(at) .take = svl_take_word, .to = (at)     /* an int or enum: the word's place */
+#define SVL_TEXT(at) SVL_TAKE(svl_take_text, const char *, at) /* not empty */
+#define SVL_LIST(at)                                                                               \
+    SVL_TAKE(svl_take_list, const char *const *, at) /* one more, NULL at the end */
+#define SVL_NAMES(at) SVL_TAKE(svl_take_names, const char *const *, at) /* "a,b" instead of all */
+#define SVL_NUMBER(at) SVL_TAKE(svl_take_number, unsigned, at)          /* `words`: means 0 */
+#define SVL_TIME(at) SVL_TAKE(svl_take_time, unsigned, at) /* milliseconds; "500ms", "10s", "2m" */
+#define SVL_SIZE(at) SVL_TAKE(svl_take_size, size_t, at)   /* bytes; "64k", "10m", "1g" */
+
+svl_take_fn svl_take_flag, svl_take_switch, svl_take_word, svl_take_text, svl_take_list,
+    svl_take_names, svl_take_number, svl_take_time, svl_take_size;
+
+/* For takers of your own. What they return is valid as long as the program. */
+char *svl_cli_copy(const char *text);
+const char *svl_cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* One more element of `size` bytes, zeroed, at the end of a list that a zeroed element ends; `list` is
+ * the address of a pointer to the first, or to NULL. */
+void *svl_cli_add(void *list, size_t size);
+/* Place of the word in option->words, or -1. */
+int svl_cli_word(const struct svl_option *option, const char *value);
+
+/* Commands ----------------------------------------------------------------------------------- */
+
+struct svl_command {
+    const char *name;                 /* "precompress"; NULL: what the program does without one */
+    const char *summary;              /* one line */
+    const struct svl_option *options; /* -h, --help and --version are added; NULL = no others */
+    struct svl_option operand; /* the argument that is not an option, its name is "DIR"; name NULL
+                                       * = there is none */
+    bool operand_needed;
+    int (*run)(const struct svl_program *program); /* returns the exit status */
+};
+
+/* A piece of prose for --help and the manual page. A line that begins with a blank stands as it is. */
+struct svl_section {
+    const char *title; /* NULL ends the list */
+    const char *text;
+};
+
+struct svl_program {
+    const char *name, *version, *summary;
+    const struct svl_command *const *commands; /* first the one without a name; NULL at the end */
+    const struct svl_section *sections;
+    const char *examples; /* lines, for -h too */
+};
+
+enum {
+    SVL_EXIT_FAILED = 1, /* it did not work out */
+    SVL_EXIT_USAGE = 2,  /* what was asked for makes no sense */
+    SVL_EXIT_START = 3,  /* it makes sense and cannot be had: a port in use, no permission */
+};
+
+/* Reads the command line and, for the command without a name, those variables of the environment whose
+ * options were not given; runs the command and returns its exit status. Ends the program after -h,
+ * --help, --version, and with SVL_EXIT_USAGE after a mistake. */
+int svl_program_run(const struct svl_program *program, char **argv);
+
+/* One line on stderr, and the end. */
+_Noreturn void svl_cli_refuse(int status, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* The rest is for the files of this room and their tests ---------------------------------------- */
+
+/* Reads arguments (argv[0] is not one) or the environment. Returns 0 or SVL_ESYNTAX with one line in
+ * `why`. `given`, if not NULL, has a place for each row and says which were there. */
+int svl_options_read(const struct svl_program *program, const struct svl_command *command,
+                     char *const *argv, bool *given, char *why, size_t size);
+int svl_environment_read(const struct svl_option *table, const bool *given, char *why, size_t size);
+
+/* The row behind `o` (the first: NULL) that is an option, a heading, or both; NULL at the end. */
+const struct svl_option *svl_option_next(const struct svl_option *table,
+                                         const struct svl_option *o);
+/* The variable's name: "SERVAL_ERROR_PAGE" for --error-page. `to` has 64 bytes. */
+void svl_option_variable(char *to, const struct svl_option *option);
+/* The name out of NULL-terminated `names` that differs least from `name`, if it is near; or NULL. */
+const char *svl_nearest(const char *const *names, const char *name);
+
+/* -h (short) or --help. The second wraps at `columns`. */
+void svl_help_show(const struct svl_program *program, const struct svl_command *command, bool all,
+                   int columns, FILE *file);
+void svl_man_show(const struct svl_program *program, FILE *file);
+/* Returns false for a shell it does not know. */
+bool svl_completions_show(const struct svl_program *program, const char *shell, FILE *file);
+
+/* What is added to every command: help and version. */
+extern const struct svl_option svl_common_options[];
+
+/* The commands of this room. */
+extern const struct svl_command svl_cmd_precompress, svl_cmd_man, svl_cmd_completions;
+
+#endif

@@ -1,0 +1,148 @@
+#include "cli/serve.h"
+
+#include "serval/error.h"
+#include "serval/foreground.h"
+#include "serval/log.h"
+#include "serval/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { DEFAULT_PORT = 8080, LAST_PORT = 8099 };
+
+/* Addresses ------------------------------------------------------------------------------------- */
+
+static const char *add_address(void *to, const char *address)
+{
+    const char *const *list = *(const char *const **)to;
+    size_t n = 0;
+
+    while (list && list[n])
+        n++;
+    if (n == SVL_MAX_LISTEN)
+        return svl_cli_say("too many addresses; %d are enough", SVL_MAX_LISTEN);
+    *(const char **)svl_cli_add(to, sizeof address) = address;
+    return NULL;
+}
+
+const char *svl_take_listen(const struct svl_option *option, const char *value)
+{
+    if (!*value)
+        return "give an address or a port: 8080, 127.0.0.1:8080, unix:/run/x.sock";
+    return add_address(option->to, value);
+}
+
+const char *svl_take_port(const struct svl_option *option, const char *value)
+{
+    uint64_t port;
+
+    if (!svl_uint_parse(svl_str_of(value), &port) || port > 65535)
+        return "not a port; give a number from 0 to 65535";
+    return add_address(option->to, svl_cli_say("127.0.0.1:%u", (unsigned)port));
+}
+
+const char *svl_take_public(const struct svl_option *option, const char *value)
+{
+    (void)value;
+    return add_address(option->to, svl_cli_say(":%d", DEFAULT_PORT));
+}
+
+/* The folder ------------------------------------------------------------------------------------ */
+
+static void say_missing(const struct svl_program *program, const char *dir)
+{
+    const char *names[32] = {NULL}, *like;
+    int n = 0;
+
+    for (const struct svl_command *const *c = program->commands + 1; *c && n < 31; c++)
+        names[n++] = (*c)->name;
+    like = svl_nearest(names, dir);
+    if (like)
+        svl_cli_refuse(SVL_EXIT_USAGE, "%s: %s; did you mean the command %s?", dir,
+                       strerror(ENOENT), like);
+}
+
+void svl_cli_check_folder(const struct svl_program *program, const char *dir)
+{
+    int fd = open(dir, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_DIRECTORY);
+
+    if (fd < 0 && errno == ENOTDIR && !access(dir, F_OK))
+        svl_cli_refuse(SVL_EXIT_USAGE, "%s: is a file; give the folder it is in", dir);
+    if (fd < 0 && errno == ENOENT)
+        say_missing(program, dir);
+    if (fd < 0 || faccessat(fd, ".", X_OK, AT_EACCESS))
+        svl_cli_refuse(errno == EACCES || errno == EPERM ? SVL_EXIT_START : SVL_EXIT_USAGE,
+                       "%s: %s", dir, strerror(errno));
+    close(fd);
+}
+
+/* Starting -------------------------------------------------------------------------------------- */
+
+/* While a free port is looked for, complaints are kept and not printed. */
+struct complaints {
+    char first[256], last[256];
+};
+
+static void keep(enum svl_level level, const char *line, void *arg)
+{
+    struct complaints *c = arg;
+
+    (void)level;
+    snprintf(c->last, sizeof c->last, "%s", line);
+    if (!c->first[0])
+        memcpy(c->first, c->last, sizeof c->first);
+}
+
+static int open_server(struct svl_server **server, struct svl_serving *serving,
+                       struct complaints *c)
+{
+    struct svl_server_config *config = &serving->config;
+    char address[24];
+    int err, port = DEFAULT_PORT;
+
+    for (int i = 0; serving->listen && serving->listen[i]; i++)
+        config->listen[i] = serving->listen[i];
+    if (config->listen[0])
+        return svl_server_open(server, config);
+
+    config->listen[0] = address;
+    snprintf(address, sizeof address, "127.0.0.1:%d", port);
+    if (!isatty(STDOUT_FILENO))
+        return svl_server_open(server, config);
+    svl_log_to(keep, c);
+    while ((err = svl_server_open(server, config)) == -EADDRINUSE && port < LAST_PORT)
+        snprintf(address, sizeof address, "127.0.0.1:%d", ++port);
+    svl_log_to(NULL, NULL);
+    if (err)
+        fprintf(stderr, "serval: %s\n", c->last);
+    return err;
+}
+
+int svl_cli_serve(const struct svl_program *program, struct svl_serving *serving)
+{
+    struct complaints complaints = {0};
+    char root[PATH_MAX];
+    struct svl_foreground about = {.quiet = serving->quiet, .key = "root"};
+    struct svl_server *server;
+    int err;
+
+    if (serving->quiet)
+        svl_log_level(SVL_WARN);
+    err = open_server(&server, serving, &complaints);
+    if (err == SVL_EBADADDR || err == SVL_ECONFIG)
+        return SVL_EXIT_USAGE;
+    if (err)
+        return SVL_EXIT_START;
+
+    about.title = svl_cli_say("%s %s  serving %s%s%s%s", program->name, program->version,
+                              serving->dir, serving->what ? "  (" : "",
+                              serving->what ? serving->what : "", serving->what ? ")" : "");
+    about.text = realpath(serving->dir, root) ? root : serving->dir;
+    about.note = complaints.first[0] ? complaints.first : NULL;
+    svl_server_foreground(server, &about);
+    svl_server_close(server);
+    return 0;
+}
