@@ -43,4 +43,15 @@ static inline void svl_list_remove(struct svl_list *element)
     element->next = element->prev = NULL;
 }
 
+/* Makes `to` a list of all that are in `from`, which is empty then. */
+static inline void svl_list_move(struct svl_list *from, struct svl_list *to)
+{
+    svl_list_init(to);
+    if (svl_list_empty(from))
+        return;
+    *to = *from;
+    to->next->prev = to->prev->next = to;
+    svl_list_init(from);
+}
+
 #endif

@@ -13,6 +13,7 @@
 
 struct svl_prefetch {
     uv_work_t work;
+    struct svl_worker *worker;
     struct svl_conn *conn; /* NULL = gone meanwhile */
     int fd;                /* our own */
     int64_t offset;
@@ -47,15 +48,17 @@ static void read_pages(uv_work_t *work)
 static void on_read(uv_work_t *work, int status)
 {
     struct svl_prefetch *job = svl_container(work, struct svl_prefetch, work);
+    struct svl_worker *w = job->worker;
     struct svl_conn *c = job->conn;
 
     (void)status;
     close(job->fd);
     free(job);
-    if (!c)
-        return;
-    c->prefetch = NULL;
-    svl_conn_ready(c, SVL_WATCH_WRITE);
+    if (c) {
+        c->prefetch = NULL;
+        svl_conn_ready(c, SVL_WATCH_WRITE);
+    }
+    svl_worker_job_done(w);
 }
 
 /* Without a descriptor or a thread for it, the loop has to wait for the disk after all. */
@@ -64,11 +67,13 @@ static bool start(struct svl_conn *c, int fd, int64_t offset, size_t n)
     struct svl_prefetch *job = svl_calloc(sizeof *job);
 
     job->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    job->worker = c->worker;
     job->conn = c;
     job->offset = offset;
     job->n = n;
     if (job->fd >= 0 && uv_queue_work(c->worker->loop, &job->work, read_pages, on_read) == 0) {
         c->prefetch = job;
+        c->worker->jobs++;
         return true;
     }
     if (job->fd >= 0)

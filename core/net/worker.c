@@ -14,11 +14,17 @@
 #define MIN_READ 16384   /* a read has at least this much room */
 #define READ_CHUNK 65000 /* room of the largest chunk class */
 
+#define TASK_PASSES 16 /* over what tasks have led to, before others have their turn */
+
 struct handles {
-    uv_loop_t loop;
+    uv_loop_t loop; /* unless it is a guest */
     uv_timer_t timer;
     uv_async_t wake;
-    uv_prepare_t before_wait; /* active while there are tasks */
+    uv_prepare_t before_wait; /* active while there are tasks, */
+    uv_idle_t no_wait;        /* and this while they must not wait for events */
+    bool closing;             /* nothing of libuv is started any more */
+    bool rest_closed;         /* all but the timer */
+    bool closed;
 };
 
 static void on_timer(uv_timer_t *timer)
@@ -28,25 +34,52 @@ static void on_timer(uv_timer_t *timer)
     svl_timers_run(&w->timers, uv_now(w->loop));
 }
 
-static void on_before_wait(uv_prepare_t *prepare)
+/* Those that wait now. */
+static void run_tasks(struct svl_worker *w)
 {
-    struct svl_worker *w = prepare->data;
+    struct svl_list now;
 
-    while (!svl_list_empty(&w->later)) {
-        struct svl_task *task = svl_container(w->later.next, struct svl_task, link);
+    svl_list_move(&w->later, &now);
+    while (!svl_list_empty(&now)) {
+        struct svl_task *task = svl_container(now.next, struct svl_task, link);
 
         svl_list_remove(&task->link);
         task->run(task);
     }
-    uv_prepare_stop(prepare);
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+    (void)idle;
+}
+
+/* Tasks that lead to tasks could go on for ever: a client and a server on one loop do. */
+static void on_before_wait(uv_prepare_t *prepare)
+{
+    struct svl_worker *w = prepare->data;
+    struct handles *h = w->handles;
+
+    for (int i = 0; i < TASK_PASSES && !svl_list_empty(&w->later); i++)
+        run_tasks(w);
+    if (h->closing)
+        return;
+    if (svl_list_empty(&w->later)) {
+        uv_prepare_stop(prepare);
+        uv_idle_stop(&h->no_wait);
+    } else {
+        uv_idle_start(&h->no_wait, on_idle);
+    }
 }
 
 void svl_worker_later(struct svl_worker *w, struct svl_task *task)
 {
+    struct handles *h = w->handles;
+
     if (svl_list_linked(&task->link))
         return;
     svl_list_append(&w->later, &task->link);
-    uv_prepare_start(&((struct handles *)w->handles)->before_wait, on_before_wait);
+    if (!h->closing)
+        uv_prepare_start(&h->before_wait, on_before_wait);
 }
 
 static void arm(struct svl_timers *timers, uint64_t at)
@@ -70,9 +103,21 @@ static void close_all(struct svl_worker *w)
     }
 }
 
+static void on_ended(struct svl_task *task)
+{
+    struct svl_worker *w = svl_container(task, struct svl_worker, ended);
+
+    if (w->on_ended)
+        w->on_ended(w);
+}
+
 static void end_if_idle(struct svl_worker *w)
 {
-    if (w->stopping && w->n_open == 0)
+    if (w->n_open > 0 || !(w->stopping || w->until_idle))
+        return;
+    if (w->guest)
+        svl_worker_later(w, &w->ended);
+    else
         uv_stop(w->loop);
 }
 
@@ -118,29 +163,45 @@ static void on_wake(uv_async_t *wake)
     end_if_idle(w);
 }
 
-int svl_worker_open(struct svl_worker *w)
+/* What cannot fail comes last, so that there is nothing to close when it does. */
+static int open_handles(struct svl_worker *w, struct handles *h)
 {
-    struct handles *h = svl_calloc(sizeof *h);
-    int err = uv_loop_init(&h->loop);
+    int err = 0;
 
-    if (err) {
-        free(h);
-        return err;
+    w->guest = w->loop != NULL;
+    if (!w->guest) {
+        err = uv_loop_init(&h->loop);
+        w->loop = &h->loop;
     }
-    w->handles = h;
-    w->loop = &h->loop;
+    if (err)
+        return err;
     err = uv_async_init(w->loop, &h->wake, on_wake);
     if (err) {
-        uv_loop_close(w->loop);
-        free(h);
+        if (!w->guest)
+            uv_loop_close(w->loop);
         return err;
     }
     uv_timer_init(w->loop, &h->timer);
     uv_prepare_init(w->loop, &h->before_wait);
+    uv_idle_init(w->loop, &h->no_wait);
     h->timer.data = h->wake.data = h->before_wait.data = w;
+    return 0;
+}
 
+int svl_worker_open(struct svl_worker *w)
+{
+    struct handles *h = svl_calloc(sizeof *h);
+    int err = open_handles(w, h);
+
+    if (err) {
+        w->loop = NULL;
+        free(h);
+        return err;
+    }
+    w->handles = h;
     svl_timers_init(&w->timers, arm);
     w->grace.fire = on_grace;
+    w->ended.run = on_ended;
     svl_chunk_store_init(&w->chunks);
     svl_pool_init(&w->conns, svl_conn_size(), 32);
     svl_pool_init(&w->outs, sizeof(struct svl_out), 32);
@@ -169,9 +230,10 @@ void svl_worker_run(struct svl_worker *w)
     uv_run(w->loop, UV_RUN_DEFAULT);
 }
 
-void svl_worker_poll(struct svl_worker *w)
+void svl_worker_poll(struct svl_worker *w, bool wait)
 {
-    uv_run(w->loop, UV_RUN_NOWAIT);
+    wait = wait && svl_list_empty(&w->later); /* tasks are something to do */
+    uv_run(w->loop, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
 }
 
 void svl_worker_stop(struct svl_worker *w)
@@ -188,27 +250,13 @@ void svl_worker_wake(struct svl_worker *w)
     uv_async_send(&((struct handles *)w->handles)->wake);
 }
 
-static void close_handle(uv_handle_t *handle, void *arg)
-{
-    (void)arg;
-    if (!uv_is_closing(handle))
-        uv_close(handle, NULL);
-}
+/* Closing takes three steps, because libuv calls back in later rounds: everything but the timer;
+ * when that is through and no job is left, the timer; then the memory. */
 
-void svl_worker_close(struct svl_worker *w)
+static void free_all(struct svl_worker *w)
 {
-    if (!w->loop)
-        return;
-    svl_listeners_close(w);
-    close_all(w);
-    uv_run(w->loop, UV_RUN_NOWAIT);
-    while (svl_mail_run(w))
-        ;
-    uv_walk(w->loop, close_handle, NULL);
-    uv_run(w->loop, UV_RUN_DEFAULT); /* ends when every close callback and job is through */
-    SVL_ASSERT(uv_loop_close(w->loop) == 0);
+    svl_timers_run(&w->timers, uv_now(w->loop)); /* frees connections that are in memory */
     SVL_ASSERT(w->conns.live == 0);
-
     svl_chunk_unref(w->reading);
     free(w->gather.bytes);
     svl_pool_finish(&w->conns);
@@ -218,8 +266,79 @@ void svl_worker_close(struct svl_worker *w)
     svl_pool_finish(&w->segments);
     svl_chunk_store_finish(&w->chunks);
     svl_handles_finish(&w->handles_of_ctx);
-    free(w->handles);
+}
+
+static void on_last_closed(uv_handle_t *timer)
+{
+    struct svl_worker *w = timer->data;
+    struct handles *h = w->handles;
+
+    free_all(w);
+    h->closed = true;
+    if (!w->guest)
+        return;
+    free(h);
     w->loop = NULL;
+    w->on_closed(w);
+}
+
+static void close_last(struct svl_worker *w)
+{
+    struct handles *h = w->handles;
+
+    if (h->rest_closed && w->jobs == 0)
+        uv_close((uv_handle_t *)&h->timer, on_last_closed);
+}
+
+static void on_rest_closed(uv_handle_t *wake)
+{
+    struct svl_worker *w = wake->data;
+
+    ((struct handles *)w->handles)->rest_closed = true;
+    close_last(w);
+}
+
+void svl_worker_job_done(struct svl_worker *w)
+{
+    w->jobs--;
+    close_last(w);
+}
+
+/* What others have asked for, and what came of it. */
+static void settle(struct svl_worker *w)
+{
+    do
+        run_tasks(w);
+    while (svl_mail_run(w) || !svl_list_empty(&w->later));
+}
+
+static void run_until_closed(struct svl_worker *w)
+{
+    struct handles *h = w->handles;
+
+    while (!h->closed)
+        uv_run(w->loop, UV_RUN_DEFAULT);
+    SVL_ASSERT(uv_loop_close(w->loop) == 0);
+    free(h);
+    w->loop = NULL;
+    w->on_closed(w);
+}
+
+void svl_worker_close(struct svl_worker *w)
+{
+    struct handles *h = w->handles;
+
+    w->stopping = 2;
+    w->on_ended = NULL;
+    h->closing = true;
+    svl_listeners_close(w);
+    close_all(w);
+    settle(w);
+    uv_close((uv_handle_t *)&h->before_wait, NULL);
+    uv_close((uv_handle_t *)&h->no_wait, NULL);
+    uv_close((uv_handle_t *)&h->wake, on_rest_closed);
+    if (!w->guest)
+        run_until_closed(w);
 }
 
 uint64_t svl_now_ms(const struct svl_worker *w)

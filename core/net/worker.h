@@ -112,18 +112,32 @@ struct svl_worker {
     int stopping;    /* what of it was seen */
     unsigned grace_ms;
     struct svl_timer grace;
-    bool forced;   /* connections had to be closed after the grace */
-    void *handles; /* worker.c: the loop's own handles */
+    bool forced; /* connections had to be closed after the grace */
+
+    bool guest;      /* the loop is somebody else's, who runs it */
+    bool until_idle; /* svl_worker_run() returns when no connection is left */
+    void (*on_ended)(struct svl_worker *w); /* a guest was stopped and the last one has gone */
+    struct svl_task ended;
+    void (*on_closed)(struct svl_worker *w); /* see svl_worker_close() */
+    unsigned jobs;                           /* of libuv's threads that will still report */
+    void *handles;                           /* worker.c: the loop's own handles */
 };
 
-/* Makes the loop and pools. Returns 0 or UV_E*. */
+/* Makes the pools, and a loop if worker->loop is NULL; otherwise it is a guest of that one. Returns
+ * 0 or UV_E*. */
 int svl_worker_open(struct svl_worker *worker);
+
+/* Whether it would take another connection. */
+static inline bool svl_worker_takes(const struct svl_worker *worker)
+{
+    return worker->stopping == 0 && worker->n_open < worker->max_open;
+}
 
 /* Serves until it was stopped and the last connection has gone. */
 void svl_worker_run(struct svl_worker *worker);
 
-/* One round of the loop without waiting, for tests and for loops of others. */
-void svl_worker_poll(struct svl_worker *worker);
+/* One round of the loop, for tests; `wait` = not before there is something to do. */
+void svl_worker_poll(struct svl_worker *worker, bool wait);
 
 /* Any thread, and signal handlers. The second call does not wait for connections. */
 void svl_worker_stop(struct svl_worker *worker);
@@ -135,8 +149,12 @@ void svl_worker_later(struct svl_worker *worker, struct svl_task *task);
 /* Any thread: the loop comes round and runs the mail. */
 void svl_worker_wake(struct svl_worker *worker);
 
-/* After run. Closes what is left. */
+/* After run. Closes what is left, then calls on_closed: before it returns, but for a guest when
+ * the loop has come round. */
 void svl_worker_close(struct svl_worker *worker);
+
+/* prefetch.c: a job of libuv's threads has reported. */
+void svl_worker_job_done(struct svl_worker *worker);
 
 /* The preamble of answers of this second. */
 const struct svl_preamble *svl_worker_preamble(struct svl_worker *worker);

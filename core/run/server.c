@@ -5,6 +5,7 @@
 #include "net/crowd.h"
 #include "net/listener.h"
 #include "net/offload.h"
+#include "net/pipe.h"
 #include "run/h1.h"
 #include "run/stream.h"
 #include "run/switches.h"
@@ -13,6 +14,7 @@
 #include "serval/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -52,6 +54,8 @@ struct svl_server {
     struct svl_crowd crowd;
     struct runner *runners;
     unsigned n_runners;
+    unsigned n_closed; /* of them, by svl_server_close() */
+    atomic_uint turn;  /* whose connection the next one that is handed over is */
 };
 
 /* The config's handler, as the innermost module --------------------------------------------- */
@@ -110,6 +114,8 @@ static unsigned connections_by_files(unsigned workers)
 
 static int complete(struct svl_server_config *c)
 {
+    if (c->loop)
+        c->workers = 1;
     DEFAULT(c->workers, cpus());
     DEFAULT(c->backlog, 1024);
     DEFAULT(c->name, "serval");
@@ -279,6 +285,52 @@ static int listen_all(struct svl_server *s)
 
 /* Workers ---------------------------------------------------------------------------------- */
 
+static void remove_sockets(struct svl_server *s)
+{
+    for (unsigned i = 0; i < s->n_places; i++)
+        if (s->places[i].endpoint.family == AF_UNIX)
+            unlink(((struct sockaddr_un *)&s->places[i].endpoint.address)->sun_path);
+}
+
+static void free_server(struct svl_server *s)
+{
+    svl_offload_finish(&s->offload);
+    svl_crowd_finish(&s->crowd);
+    while (s->ready_configs > 0) {
+        const struct svl_module *module = s->modules[--s->ready_configs];
+
+        if (module->teardown)
+            module->teardown(s->configs[s->ready_configs]);
+    }
+    for (unsigned i = 0; i < s->n_links; i++)
+        free(s->configs[i]);
+    free(s->runners);
+    free(s);
+}
+
+static void on_worker_closed(struct svl_worker *w)
+{
+    struct runner *r = svl_container(w, struct runner, worker);
+    struct svl_server *s = w->server;
+
+    while (r->ready_links > 0) {
+        struct svl_link *link = &r->links[--r->ready_links];
+
+        if (link->module->worker_exit)
+            link->module->worker_exit(link, w);
+    }
+    if (++s->n_closed == s->n_runners)
+        free_server(s);
+}
+
+static void on_worker_ended(struct svl_worker *w)
+{
+    const struct svl_server_config *c = &w->server->config;
+
+    if (c->on_stopped)
+        c->on_stopped(w->server, c->hook_arg);
+}
+
 static int open_worker(struct svl_server *s, struct runner *r, unsigned index)
 {
     const struct svl_server_config *c = &s->config;
@@ -286,6 +338,9 @@ static int open_worker(struct svl_server *s, struct runner *r, unsigned index)
 
     w->server = s;
     w->index = index;
+    w->loop = c->loop;
+    w->on_ended = on_worker_ended;
+    w->on_closed = on_worker_closed;
     w->cpu = c->pin_workers ? (int)(index % cpus()) : -1;
     w->offload = &s->offload;
     w->max_open = c->max_connections / c->workers;
@@ -350,44 +405,18 @@ static int open_workers(struct svl_server *s)
     return 0;
 }
 
-static void close_runner(struct runner *r)
-{
-    svl_worker_close(&r->worker);
-    while (r->ready_links > 0) {
-        struct svl_link *link = &r->links[--r->ready_links];
-
-        if (link->module->worker_exit)
-            link->module->worker_exit(link, &r->worker);
-    }
-}
-
-static void remove_sockets(struct svl_server *s)
-{
-    for (unsigned i = 0; i < s->n_places; i++)
-        if (s->places[i].endpoint.family == AF_UNIX)
-            unlink(((struct sockaddr_un *)&s->places[i].endpoint.address)->sun_path);
-}
-
 void svl_server_close(struct svl_server *s)
 {
+    unsigned n = s ? s->n_runners : 0;
+
     if (!s)
         return;
     svl_offload_stop(&s->offload);
-    for (unsigned i = 0; i < s->n_runners; i++)
-        close_runner(&s->runners[i]);
-    svl_offload_finish(&s->offload);
-    svl_crowd_finish(&s->crowd);
     remove_sockets(s);
-    while (s->ready_configs > 0) {
-        const struct svl_module *module = s->modules[--s->ready_configs];
-
-        if (module->teardown)
-            module->teardown(s->configs[s->ready_configs]);
-    }
-    for (unsigned i = 0; i < s->n_links; i++)
-        free(s->configs[i]);
-    free(s->runners);
-    free(s);
+    for (unsigned i = 0; i < n; i++)
+        svl_worker_close(&s->runners[i].worker); /* the last one frees the server */
+    if (n == 0)
+        free_server(s);
 }
 
 int svl_server_open(struct svl_server **server, const struct svl_server_config *config)
@@ -426,6 +455,86 @@ struct svl_worker *svl_server_worker(struct svl_server *s, unsigned index)
 {
     return &s->runners[index].worker;
 }
+
+/* Connections from elsewhere ---------------------------------------------------------------- */
+
+static struct svl_worker *next_worker(struct svl_server *s)
+{
+    return &s->runners[atomic_fetch_add(&s->turn, 1) % s->n_runners].worker;
+}
+
+void svl_server_take_pipe(struct svl_server *s, struct svl_worker *w, struct svl_pipe *end,
+                          const struct svl_address *from)
+{
+    if (w && svl_worker_takes(w))
+        svl_pipe_conn(end, w, &svl_h1, from);
+    else
+        svl_pipe_hand_over(end, w ? w : next_worker(s), &svl_h1, from);
+}
+
+struct svl_pipe *svl_server_dial(struct svl_server *s, const struct svl_address *from)
+{
+    struct svl_pipe *ends[2];
+
+    svl_pipe_pair(ends);
+    svl_server_take_pipe(s, NULL, ends[1], from);
+    return ends[0];
+}
+
+struct taken {
+    struct svl_mail mail;
+    struct svl_worker *worker;
+    int fd;
+    struct svl_address peer;
+};
+
+static void on_taken(struct svl_mail *mail)
+{
+    struct taken *taken = svl_container(mail, struct taken, mail);
+
+    if (!svl_worker_takes(taken->worker))
+        close(taken->fd);
+    else
+        svl_conn_open_fd(taken->worker, taken->fd, &taken->peer, &svl_h1);
+    free(taken);
+}
+
+/* Makes it as accept4() would have. */
+static int peer_of(int fd, struct svl_address *peer)
+{
+    struct sockaddr_storage from = {0};
+    socklen_t len = sizeof from;
+    int flags;
+
+    if (getpeername(fd, (struct sockaddr *)&from, &len) != 0)
+        return -errno;
+    flags = fcntl(fd, F_GETFL);
+    if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
+        return -errno;
+    svl_address_from(peer, &from);
+    return 0;
+}
+
+int svl_server_take(struct svl_server *s, int fd)
+{
+    struct svl_worker *w = next_worker(s);
+    struct svl_address peer;
+    struct taken *taken;
+    int err = peer_of(fd, &peer);
+
+    if (!err && svl_tally_read(&w->tally.open) >= w->max_open)
+        err = SVL_ELIMIT;
+    if (err) {
+        close(fd);
+        return err;
+    }
+    taken = svl_calloc(sizeof *taken);
+    *taken = (struct taken){.mail.run = on_taken, .worker = w, .fd = fd, .peer = peer};
+    svl_mail_send(w, &taken->mail);
+    return 0;
+}
+
+/* Running ---------------------------------------------------------------------------------- */
 
 static void *run_thread(void *arg)
 {
@@ -469,9 +578,12 @@ static struct svl_watchdog *start_watchdog(struct svl_server *s)
 
 int svl_server_run(struct svl_server *s)
 {
-    struct svl_watchdog *dog = start_watchdog(s);
+    struct svl_watchdog *dog;
     bool forced;
 
+    if (s->config.loop)
+        return SVL_ESTATE;
+    dog = start_watchdog(s);
     for (unsigned i = 1; i < s->n_runners; i++) {
         struct runner *r = &s->runners[i];
         sigset_t all, before;
@@ -496,6 +608,12 @@ int svl_server_run(struct svl_server *s)
     }
     svl_watchdog_stop(dog);
     return forced ? SVL_EGONE : 0;
+}
+
+void svl_server_poll(struct svl_server *s, bool wait)
+{
+    SVL_MISUSE_IF(s->n_runners != 1, "svl_server_poll: of a server with one worker");
+    svl_worker_poll(&s->runners[0].worker, wait);
 }
 
 void svl_server_stop(struct svl_server *s)
@@ -530,4 +648,26 @@ int svl_serve(const struct svl_server_config *config)
     sigaction(SIGINT, &interrupt, NULL);
     svl_server_close(serving);
     return 0;
+}
+
+int svl_serve_conn(const struct svl_server_config *config, int fd)
+{
+    struct svl_server_config mine = *config;
+    struct svl_server *s;
+    int err;
+
+    memset(mine.listen, 0, sizeof mine.listen);
+    mine.workers = 1;
+    mine.loop = NULL;
+    err = svl_server_open(&s, &mine);
+    if (err) {
+        close(fd);
+        return err;
+    }
+    s->runners[0].worker.until_idle = true;
+    err = svl_server_take(s, fd);
+    if (!err)
+        svl_server_run(s);
+    svl_server_close(s);
+    return err;
 }

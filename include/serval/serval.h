@@ -20,6 +20,7 @@
 #include "serval/mime.h"
 #include "serval/module.h"
 #include "serval/names.h"
+#include "serval/pipe.h"
 #include "serval/range.h"
 #include "serval/request.h"
 #include "serval/response.h"

@@ -8,6 +8,8 @@
 #define SVL_MAX_LINKS 32  /* modules in one chain */
 
 struct svl_server;
+struct svl_pipe;  /* pipe.h */
+struct uv_loop_s; /* libuv's uv_loop_t */
 
 /* Hooks of a server. All are called on the loop thread of a worker, with svl_server_config::hook_arg,
  * and must not block. */
@@ -101,6 +103,14 @@ struct svl_server_config {
     svl_error_fn *on_error; /* NULL = a line of plain text */
     svl_state_fn *on_state; /* NULL = nobody is told */
     void *hook_arg;
+
+    /* The caller's own loop, which serves while it runs: the server has one worker, is not run by
+     * svl_server_run(), not watched by the watchdog, and used on the thread of that loop. NULL =
+     * each worker has a loop of its own. */
+    struct uv_loop_s *loop;
+    /* With such a loop: after svl_server_stop() the last connection has ended. It may close the
+     * server. NULL = nobody is told. */
+    void (*on_stopped)(struct svl_server *server, void *hook_arg);
 };
 
 /* Checks the config, sets up the modules and listens. Returns 0, or <0 after saying why with
@@ -114,9 +124,23 @@ const char *svl_server_address(const struct svl_server *server, unsigned index);
 /* How many workers it has. */
 unsigned svl_server_workers(const struct svl_server *server);
 
+/* Any thread: one more connection, whose other end is returned; close it with svl_pipe_close().
+ * Nothing is asked of the network. `from` is who the client says it is, NULL = "memory". A server
+ * that stops, or has no room for it, closes it at once. */
+struct svl_pipe *svl_server_dial(struct svl_server *server, const struct svl_address *from);
+
+/* Any thread: serves a connected socket (TCP or Unix), which is the server's from now on, also on
+ * failure. Returns 0, UV_ENOTSOCK ..., or SVL_ELIMIT above max_connections. */
+int svl_server_take(struct svl_server *server, int fd);
+
 /* Serves on this thread and the other workers' until svl_server_stop(). Returns 0 when every
- * connection ended by itself, SVL_EGONE when some had to be closed after the grace. */
+ * connection ended by itself, SVL_EGONE when some had to be closed after the grace, SVL_ESTATE when
+ * the loop is the caller's. */
 int svl_server_run(struct svl_server *server);
+
+/* Instead of svl_server_run(), for a test that does all on one thread: one round of the loop of a
+ * server with one worker. `wait`: not before there is something to do. */
+void svl_server_poll(struct svl_server *server, bool wait);
 
 /* Any thread, and signal handlers: stop accepting, close idle connections, finish what is being
  * answered, then svl_server_run() returns. The second call closes at once. */
@@ -135,11 +159,16 @@ void svl_server_counts(const struct svl_server *server, struct svl_counts *count
 /* Any thread: how often the watchdog has found a hook that took too long. */
 unsigned long long svl_server_stalls(const struct svl_server *server);
 
-/* After svl_server_run(), or instead of it. NULL is fine. */
+/* After svl_server_run(), or instead of it. Connections that are left are closed. With the caller's
+ * own loop the last of it goes while that runs on. NULL is fine. */
 void svl_server_close(struct svl_server *server);
 
 /* All of the above in one, until SIGTERM or SIGINT. Returns an exit status: 0, or 3 when it
  * could not listen, 2 when the config is wrong. */
 int svl_serve(const struct svl_server_config *config);
+
+/* Serves one connected socket until it has ended, as a program under inetd does; `listen`, `workers`
+ * and `loop` are ignored. Returns 0, or <0 as svl_server_open() and svl_server_take() do. */
+int svl_serve_conn(const struct svl_server_config *config, int fd);
 
 #endif

@@ -239,7 +239,7 @@ void loopback_reconnect(struct loopback *l)
 
 void loopback_round(struct loopback *l)
 {
-    svl_worker_poll(l->worker);
+    svl_worker_poll(l->worker, false);
     for (unsigned i = 0; i < LOOPBACK_CLIENTS; i++)
         if (l->clients[i].offered || (l->clients[i].mem.eof && l->clients[i].open))
             pump(&l->clients[i]);
