@@ -392,6 +392,13 @@ enum svl_flush svl_conn_flush(struct svl_conn *c)
     return result;
 }
 
+uint64_t svl_conn_delivered(struct svl_conn *c)
+{
+    size_t waits = c->transport->unread ? c->transport->unread(c) : 0;
+
+    return waits < c->written ? c->written - waits : 0;
+}
+
 void svl_conn_yield(struct svl_conn *c)
 {
     SVL_ASSERT(!c->out);

@@ -12,7 +12,7 @@
 
 #include <sys/uio.h>
 
-#define SVL_CONN_STATE 80 /* bytes a protocol has in each connection */
+#define SVL_CONN_STATE 96 /* bytes a protocol has in each connection */
 #define SVL_CONN_MAGIC 0x5ec07710u
 
 enum { SVL_WATCH_READ = 1, SVL_WATCH_WRITE = 2, SVL_WATCH_GONE = 4 };
@@ -23,6 +23,8 @@ struct svl_transport {
     ssize_t (*writev)(struct svl_conn *c, const struct iovec *iov, int n, bool more);
     ssize_t (*sendfile)(struct svl_conn *c, int fd, int64_t offset, size_t n);
     void (*watch)(struct svl_conn *c, int events);
+    size_t (*unread)(struct svl_conn *c); /* written bytes the peer's system has not taken yet;
+                                           * NULL = there are none, ever */
     void (*shutdown)(struct svl_conn *c); /* no more writes */
     void (*close)(struct svl_conn *c);    /* ends in svl_conn_free() */
 };
@@ -116,6 +118,9 @@ static inline uint64_t svl_conn_unsent(const struct svl_conn *c)
         return c->unsent;
     return c->out && c->out->tail.kind != SVL_TAIL_NONE ? c->out->tail.left : 0;
 }
+
+/* Bytes that the peer's system has taken so far, as far as one can tell. */
+uint64_t svl_conn_delivered(struct svl_conn *c);
 
 /* Lets others have a turn: on_drained follows when the loop comes round. */
 void svl_conn_yield(struct svl_conn *c);

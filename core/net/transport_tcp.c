@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -91,6 +93,15 @@ static void tcp_watch(struct svl_conn *c, int events)
         uv_poll_stop(poll);
 }
 
+/* A send buffer of megabytes is not writable again for minutes when the peer is slow: what it has
+ * acknowledged tells whether it reads. */
+static size_t tcp_unread(struct svl_conn *c)
+{
+    int n = 0;
+
+    return ioctl(c->fd, SIOCOUTQ, &n) == 0 && n > 0 ? (size_t)n : 0;
+}
+
 static void tcp_shutdown(struct svl_conn *c)
 {
     shutdown(c->fd, SHUT_WR);
@@ -113,6 +124,7 @@ static const struct svl_transport tcp = {
     .writev = tcp_writev,
     .sendfile = tcp_sendfile,
     .watch = tcp_watch,
+    .unread = tcp_unread,
     .shutdown = tcp_shutdown,
     .close = tcp_close,
 };

@@ -31,7 +31,7 @@ static void on_timer(uv_timer_t *timer)
 {
     struct svl_worker *w = timer->data;
 
-    svl_timers_run(&w->timers, uv_now(w->loop));
+    svl_timers_run(&w->timers, svl_now_ms(w));
 }
 
 /* Those that wait now. */
@@ -86,7 +86,7 @@ static void arm(struct svl_timers *timers, uint64_t at)
 {
     struct svl_worker *w = svl_container(timers, struct svl_worker, timers);
     struct handles *h = w->handles;
-    uint64_t now = uv_now(w->loop);
+    uint64_t now = svl_now_ms(w);
 
     uv_timer_start(&h->timer, on_timer, at > now ? at - now : 0, 0);
 }
@@ -141,7 +141,7 @@ static void drain(struct svl_worker *w)
         at = at->next;
         c->protocol->on_stop(c);
     }
-    svl_timer_set(&w->timers, &w->grace, uv_now(w->loop), w->grace_ms);
+    svl_timer_set(&w->timers, &w->grace, svl_now_ms(w), w->grace_ms);
 }
 
 static void on_wake(uv_async_t *wake)
@@ -343,7 +343,7 @@ void svl_worker_close(struct svl_worker *w)
 
 uint64_t svl_now_ms(const struct svl_worker *w)
 {
-    return uv_now(w->loop);
+    return uv_now(w->loop) + w->ahead_ms;
 }
 
 /* The system's clock is asked when its second ends by the loop's clock: it may have been set

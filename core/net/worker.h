@@ -107,6 +107,7 @@ struct svl_worker {
     struct svl_preamble preamble;
     int64_t second;          /* the wall clock's */
     uint64_t second_ends_ms; /* by the loop's clock */
+    uint64_t ahead_ms;       /* tests: how far deadlines are ahead of the loop's clock */
 
     atomic_int stop; /* 0, 1 = drain, 2 = now; set by any thread, then woken */
     int stopping;    /* what of it was seen */

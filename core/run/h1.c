@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "net/crowd.h"
+#include "net/pace.h"
 #include "run/raw.h"
 #include "run/response.h"
 #include "run/source.h"
@@ -41,8 +42,12 @@ struct h1 {
     bool continued : 1; /* 100 was sent */
     bool kicked : 1;    /* the timer stands for "go on" */
     bool active : 1;    /* as on_state was told last */
-    uint32_t progress;  /* low bits of conn->written when the write deadline was set */
+    bool waiting : 1;   /* for the client, since pace.since */
+    unsigned paced : 2; /* enum paced: what the pace is of */
+    struct svl_pace pace;
 };
+
+enum paced { PACE_NONE, PACE_BODY, PACE_WRITE };
 
 _Static_assert(sizeof(struct h1) <= SVL_CONN_STATE, "state of a connection");
 
@@ -390,6 +395,7 @@ static struct svl_exchange *open_exchange(struct svl_conn *c, struct h1 *h)
     if (svl_unlikely(s->on_state != NULL) && !h->active)
         tell(c, SVL_CONNECTION_ACTIVE);
     h->head_timed = h->continued = false;
+    h->paced = PACE_NONE;
     return svl_exchange_open(c->worker, &h->wire, &s->chain, &s->limits, &c->peer);
 }
 
@@ -544,6 +550,16 @@ static void keep_rest(struct svl_conn *c, struct h1 *h, const char *at, size_t l
     c->read_at = NULL;
 }
 
+static void body_is_late(struct svl_conn *c)
+{
+    struct h1 *h = h1_of(c);
+
+    if (h->x->awaits_body)
+        body_refused(h, 408, "the body did not arrive in time");
+    else
+        svl_conn_close(c); /* it is answered already */
+}
+
 static void linger_or_close(struct svl_conn *c, struct h1 *h)
 {
     if (!h->unread || c->eof) {
@@ -570,20 +586,68 @@ static void hand_over(struct svl_conn *c, struct h1 *h)
     svl_chunk_unref(chunk);
 }
 
+/* Waits for the client, who has `ms` to do something and must move `rate` bytes per second on the
+ * whole. Returns false when it did not: then nobody waits. */
+static bool wait_for_client(struct svl_conn *c, enum paced of, unsigned ms, unsigned rate)
+{
+    struct h1 *h = h1_of(c);
+    bool fresh = h->paced != of;
+    uint64_t moved;
+
+    if (fresh || h->pace.waited >= ms) {
+        moved = of == PACE_BODY ? h->x->parser.body_len : svl_conn_delivered(c);
+        if (!fresh && svl_pace_is_slow(&h->pace, moved, rate))
+            return false;
+        svl_pace_begin(&h->pace, moved);
+    }
+    h->paced = of;
+    h->waiting = true;
+    svl_pace_wait(&h->pace, svl_now_ms(c->worker));
+    svl_conn_deadline(c, ms);
+    return true;
+}
+
+static void stop_waiting(struct svl_conn *c, struct h1 *h)
+{
+    if (!h->waiting)
+        return;
+    h->waiting = false;
+    svl_pace_waited(&h->pace, svl_now_ms(c->worker));
+}
+
+static void wait_for_reading(struct svl_conn *c)
+{
+    const struct svl_service *s = service(c);
+
+    svl_conn_read(c, false);
+    if (c->prefetch)
+        svl_conn_deadline(c, s->write_ms);
+    else if (!wait_for_client(c, PACE_WRITE, s->write_ms, s->min_write_rate))
+        svl_conn_close(c);
+}
+
+static void wait_for_body(struct svl_conn *c)
+{
+    const struct svl_service *s = service(c);
+
+    svl_conn_read(c, true);
+    if (!wait_for_client(c, PACE_BODY, s->body_ms, s->min_body_rate))
+        body_is_late(c);
+}
+
 /* What is waited for, and how long. */
 static void settle(struct svl_conn *c, struct h1 *h)
 {
     const struct svl_service *s = service(c);
     struct svl_exchange *x = h->x;
 
+    stop_waiting(c, h);
     if (svl_unlikely(h->raw != NULL) && !svl_conn_blocked(c) && !h->closing) {
         hand_over(c, h);
         return;
     }
     if (svl_conn_blocked(c)) {
-        svl_conn_read(c, false);
-        h->progress = (uint32_t)c->written;
-        svl_conn_deadline(c, s->write_ms);
+        wait_for_reading(c);
     } else if (h->closing && !x) {
         linger_or_close(c, h);
     } else if ((!x || x->state == SVL_READING) && (c->eof || (!x && h->stopping))) {
@@ -599,8 +663,7 @@ static void settle(struct svl_conn *c, struct h1 *h)
             svl_conn_deadline(c, s->header_ms);
         h->head_timed = true;
     } else if (takes_body(x)) {
-        svl_conn_read(c, true);
-        svl_conn_deadline(c, s->body_ms);
+        wait_for_body(c);
     } else if (x->gone_at_eof && c->eof) {
         svl_conn_close(c);
     } else {
@@ -740,12 +803,12 @@ static void on_timer(struct svl_conn *c)
     if (h->kicked) {
         h->kicked = false;
         go_on(c);
-    } else if (svl_conn_blocked(c) && h->progress != (uint32_t)c->written) {
+    } else if (svl_conn_blocked(c)) {
         settle(c, h);
     } else if (x && x->state == SVL_READING && svl_parser_started(&x->parser)) {
         refuse(h, 408, "the request did not arrive in time");
-    } else if (x && x->awaits_body) {
-        body_refused(h, 408, "the body did not arrive in time");
+    } else if (x && takes_body(x)) {
+        body_is_late(c);
     } else {
         svl_conn_close(c);
     }

@@ -11,7 +11,8 @@ struct svl_service {
     struct svl_chain chain;
     struct svl_limits limits;
     unsigned header_ms, body_ms, idle_ms, write_ms, linger_ms;
-    unsigned max_requests; /* per connection; 0 = no limit */
+    unsigned min_body_rate, min_write_rate; /* bytes per second; 0 = any progress will do */
+    unsigned max_requests;                  /* per connection; 0 = no limit */
     svl_error_fn *on_error;
     svl_state_fn *on_state;
     void *hook_arg;

@@ -129,6 +129,8 @@ static int complete(struct svl_server_config *c)
     DEFAULT(c->write_ms, 60000);
     DEFAULT(c->linger_ms, 2000);
     DEFAULT(c->grace_ms, 10000);
+    DEFAULT(c->min_body_rate, 240);
+    DEFAULT(c->min_write_rate, 240);
     DEFAULT(c->offload_threads, 4 * c->workers);
     DEFAULT(c->offload_queue, 1024);
     DEFAULT(c->watchdog_ms, 200);
@@ -360,6 +362,8 @@ static int open_worker(struct svl_server *s, struct runner *r, unsigned index)
         .idle_ms = c->idle_ms,
         .write_ms = c->write_ms,
         .linger_ms = c->linger_ms,
+        .min_body_rate = c->min_body_rate == SVL_NEVER ? 0 : c->min_body_rate,
+        .min_write_rate = c->min_write_rate == SVL_NEVER ? 0 : c->min_write_rate,
         .max_requests = c->max_requests,
         .on_error = c->on_error,
         .on_state = c->on_state,

@@ -86,6 +86,11 @@ struct svl_server_config {
     unsigned linger_ms; /* wait for the client's close after ours; 0 = 2 s */
     unsigned grace_ms;  /* from svl_server_stop() to closing what is left; 0 = 10 s */
 
+    /* The least bytes per second, over each body_ms or write_ms of waiting for the client; SVL_NEVER
+     * (async.h) = any progress will do. A head has header_ms as a whole. */
+    unsigned min_body_rate;  /* of a body that is awaited or streamed; 0 = 240; 408 */
+    unsigned min_write_rate; /* of an answer, as the client takes it; 0 = 240; close */
+
     /* Switches. */
     bool no_date;       /* answers without Date: only for hosts without a clock (RFC 9110 6.6.1) */
     bool no_keep_alive; /* every answer is its connection's last */

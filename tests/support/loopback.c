@@ -253,7 +253,8 @@ void loopback_until(struct loopback *l, bool (*done)(void *arg), void *arg)
 
 void loopback_pass(struct loopback *l, unsigned ms)
 {
-    svl_timers_run(&l->worker->timers, svl_now_ms(l->worker) + ms);
+    l->worker->ahead_ms += ms;
+    svl_timers_run(&l->worker->timers, svl_now_ms(l->worker));
 }
 
 void loopback_stop(struct loopback *l)

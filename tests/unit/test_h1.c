@@ -209,15 +209,84 @@ Test(h1, a_client_that_does_not_read_is_given_up_when_nothing_moves)
     nothing_is_left(l);
 }
 
-Test(h1, a_client_that_reads_slowly_is_not_given_up)
+/* `room` bytes are taken, then a minute passes. */
+static void read_slowly(unsigned min_write_rate, size_t room, bool given_up)
 {
-    struct loopback *l = loopback_open(&echo_config);
+    struct svl_server_config config = echo_config;
+    struct loopback *l;
 
+    config.min_write_rate = min_write_rate;
+    l = loopback_open(&config);
     loopback_room(l, 1000);
     loopback_offer(l, SVL_STR("GET /big?1000000 HTTP/1.1\r\nHost: x\r\n\r\n"));
-    loopback_room(l, 1000);
-    loopback_pass(l, 61000);
-    cr_assert(!loopback_closed(l));
+    for (int minutes = 0; minutes < 3; minutes++) {
+        loopback_room(l, room);
+        loopback_pass(l, 60001);
+        cr_assert_eq(loopback_closed(l), given_up, "after %d minutes", minutes + 1);
+    }
+    nothing_is_left(l);
+}
+
+Test(h1, a_client_that_reads_slowly_is_not_given_up_while_it_reads_fast_enough)
+{
+    read_slowly(0, 14401, false);
+    read_slowly(0, 14399, true);
+    read_slowly(10, 601, false);
+    read_slowly(10, 599, true);
+    read_slowly(SVL_NEVER, 1, false);
+}
+
+/* Between two pieces the handler is busy: that is not the client's fault. */
+static enum svl_verdict on_piece(struct svl_ctx *ctx, void *arg, svl_str piece, enum svl_piece kind)
+{
+    (void)piece;
+    (void)arg;
+    held = NULL;
+    if (kind == SVL_PIECE_GONE)
+        return SVL_DONE;
+    if (kind == SVL_PIECE_LAST)
+        return svl_text(ctx, 200, SVL_STR("got it\n"));
+    held = ctx;
+    svl_body_pause(ctx);
+    return SVL_PENDING;
+}
+
+static enum svl_verdict take_pieces(const struct svl_link *self, struct svl_ctx *ctx, void *arg)
+{
+    (void)self;
+    return svl_stream_body(ctx, on_piece, arg);
+}
+
+static struct loopback *send_in_pieces(unsigned pieces, unsigned busy_ms, unsigned silent_ms)
+{
+    struct svl_server_config config = {.on_head = take_pieces};
+    struct loopback *l = loopback_open(&config);
+
+    loopback_offer(l, SVL_STR("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n"));
+    for (unsigned i = 0; i < pieces && !loopback_shut(l); i++) {
+        loopback_pass(l, silent_ms);
+        loopback_offer(l, SVL_STR("a"));
+        loopback_pass(l, busy_ms);
+        if (held)
+            svl_body_continue(held);
+        loopback_round(l);
+    }
+    return l;
+}
+
+Test(h1, a_body_is_not_slow_because_its_handler_is)
+{
+    struct loopback *l = send_in_pieces(20, 60000, 100);
+
+    cr_assert_eq(loopback_status(loopback_take(l)), 200);
+    nothing_is_left(l);
+}
+
+Test(h1, pauses_of_the_handler_do_not_give_a_slow_body_more_time)
+{
+    struct loopback *l = send_in_pieces(20, 1000, 6000);
+
+    cr_assert_eq(loopback_status(loopback_take(l)), 408);
     nothing_is_left(l);
 }
 
