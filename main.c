@@ -34,6 +34,33 @@ static struct svl_errors_config errors = {.text_first = true};
 #define ERRORS(kind, field) .missing = "errors"
 #endif
 
+#if SVL_HAVE_LIMITS
+#include "serval/mod/limits.h"
+static struct svl_limits_config limits;
+#define LIMITS(kind, field) kind(&limits.field)
+#define RATE(at) SVL_TAKE(svl_take_rate, double, at)
+#else
+#define LIMITS(kind, field) .missing = "limits"
+#endif
+
+#if SVL_HAVE_CORS
+#include "serval/mod/cors.h"
+static struct svl_cors_config cors;
+#define CORS(kind, field) kind(&cors.field)
+#else
+#define CORS(kind, field) .missing = "cors"
+#endif
+
+#if SVL_HAVE_BASIC_AUTH
+#include "serval/mod/basic_auth.h"
+static struct svl_basic_auth_config basic_auth;
+#define BASIC_AUTH(kind, field) kind(&basic_auth.field)
+#define USER(at) SVL_TAKE(svl_take_user, const struct svl_basic_auth_user *, at)
+#define USERS(at) SVL_TAKE(svl_take_users, const struct svl_basic_auth_user *, at)
+#else
+#define BASIC_AUTH(kind, field) .missing = "basic_auth"
+#endif
+
 #if SVL_HAVE_COMPRESS
 #include "serval/mod/compress.h"
 static struct svl_compress_config compress;
@@ -72,12 +99,24 @@ static void compose(struct svl_use *chain)
                        "--log: this serval was built without the access_log module");
 #endif
 #if SVL_HAVE_HEADERS
-    if (headers.rules)
+    if (headers.rules || headers.security)
         chain[n++] = (struct svl_use){&svl_headers_module, &headers};
 #endif
 #if SVL_HAVE_ERRORS
     if (errors.pages)
         chain[n++] = (struct svl_use){&svl_errors_module, &errors};
+#endif
+#if SVL_HAVE_LIMITS
+    if (limits.rate > 0)
+        chain[n++] = (struct svl_use){&svl_limits_module, &limits};
+#endif
+#if SVL_HAVE_CORS
+    if (cors.origins)
+        chain[n++] = (struct svl_use){&svl_cors_module, &cors};
+#endif
+#if SVL_HAVE_BASIC_AUTH
+    if (basic_auth.users)
+        chain[n++] = (struct svl_use){&svl_basic_auth_module, &basic_auth};
 #endif
 #if SVL_HAVE_COMPRESS
     chain[n++] = (struct svl_use){&svl_compress_module, &compress};
@@ -99,11 +138,17 @@ static void compose(struct svl_use *chain)
 static const struct svl_option options[] = {
     {.group = "Where to listen"},
     {.name = "listen", .letter = 'l', .value = "ADDR", .common = true, .repeat = true,
-     .help = "an address, see below", .initial = "127.0.0.1:8080",
+     .help = "an address to listen on; see below", .initial = "127.0.0.1:8080",
      SVL_TAKE(svl_take_listen, const char *const *, &serving.listen)},
     {.name = "port", .letter = 'p', .value = "N", .common = true, .repeat = true,
-     .help = "short for --listen 127.0.0.1:N; 0 takes a free one",
+     .help = "a port of this machine; 0 takes a free one",
      SVL_TAKE(svl_take_port, const char *const *, &serving.listen)},
+    {.name = "public", .letter = 'P', .common = true, SVL_FLAG(&serving.is_public),
+     .help = "for all interfaces, not only this machine; not for --listen"},
+    {.name = "strict-port", SVL_FLAG(&serving.strict_port),
+     .help = "do not take the next free port on a terminal when 8080 is in use"},
+    {.name = "backlog", .value = "N", .initial = "1024", .min = 1, .max = 65535,
+     .help = "connections that the kernel queues", SVL_NUMBER(&serving.config.backlog)},
     {.name = "workers", .value = "N", .words = "auto", .initial = "auto, one per CPU",
      .help = "threads that serve", SVL_NUMBER(&serving.config.workers), .min = 1, .max = 256},
 
@@ -111,7 +156,7 @@ static const struct svl_option options[] = {
     {.name = "index", .value = "NAMES", .initial = "index.html", FS(SVL_NAMES, index),
      .help = "files that stand for their folder, as in index.html,index.htm"},
     {.name = "listing", .value = "WHAT", .words = "off on json", .initial = "on", .common = true,
-     .help = "folders without one: on (a page), json or off", FS(SVL_WORD, listing)},
+     .help = "folders without an index: on (a page), json or off", FS(SVL_WORD, listing)},
     {.name = "dotfiles", .value = "WHAT", .words = "deny serve", .initial = "deny",
      .help = "names with a leading dot: deny or serve", FS(SVL_SWITCH, show_hidden)},
     {.name = "symlinks", .value = "WHAT", .words = "inside deny follow", .initial = "inside",
@@ -136,6 +181,38 @@ static const struct svl_option options[] = {
     {.name = "compress", .letter = 'z', .value = "LIST", .words = "off",
      .initial = "br,zstd,gzip,deflate", .help = "codings for text, or off",
      COMPRESS(SVL_TEXT, codings)},
+
+    {.group = "Who may do what"},
+    {.name = "auth", .letter = 'a', .value = "USER:HASH", .common = true, .repeat = true,
+     .help = "ask for a name and a password; `serval hash-password USER` makes the hash. With USER "
+             "alone the password is asked for on the terminal", BASIC_AUTH(USER, users)},
+    {.name = "auth-file", .value = "FILE", .repeat = true, BASIC_AUTH(USERS, users),
+     .help = "lines of USER:HASH, as htpasswd -B writes them"},
+    {.name = "cors", .value = "ORIGIN", .words = "*", .repeat = true, CORS(SVL_LIST, origins),
+     .help = "scripts of that site may read the answers: https://a.example, "
+             "https://*.a.example, or * for all sites"},
+    {.name = "security-headers", .value = "WHAT", .words = "off on", .initial = "off",
+     .help = "nosniff, X-Frame-Options, Referrer-Policy and Cross-Origin-Opener-Policy: on or off",
+     HEADERS(SVL_SWITCH, security)},
+    {.name = "rate", .value = "N/s", .help = "requests of one address, on average: 10/s, 100/m",
+     LIMITS(RATE, rate)},
+
+    {.group = "Limits"},
+    {.name = "max-connections", .value = "N", .min = 1, .max = 10000000,
+     .help = "connections at a time", .initial = "what the limit of descriptors allows",
+     SVL_NUMBER(&serving.config.max_connections)},
+    {.name = "max-header", .value = "SIZE", .initial = "16k", .min = 256, .max = 1 << 20,
+     .help = "request line and fields", SVL_SIZE(&serving.config.max_head)},
+    {.name = "header-timeout", .value = "TIME", .initial = "10s",
+     .help = "from the first byte of a request to the end of its head",
+     SVL_TIME(&serving.config.header_ms)},
+    {.name = "idle-timeout", .value = "TIME", .initial = "60s",
+     .help = "between two requests of a connection", SVL_TIME(&serving.config.idle_ms)},
+    {.name = "write-timeout", .value = "TIME", .initial = "60s",
+     .help = "for a client that takes nothing of its answer", SVL_TIME(&serving.config.write_ms)},
+    {.name = "grace", .value = "TIME", .initial = "10s",
+     .help = "for what is being answered when the server is told to stop",
+     SVL_TIME(&serving.config.grace_ms)},
 
     {.group = "What answers say"},
     {.name = "header", .letter = 'H', .value = "'NAME: VALUE'", .common = true, .repeat = true,
@@ -183,9 +260,16 @@ static const struct svl_command serve_command = {
     .run = serve,
 };
 
+/* clang-format off */
 static const struct svl_command *const commands[] = {
-    &serve_command, &svl_cmd_precompress, &svl_cmd_completions, &svl_cmd_man, NULL,
+    &serve_command,
+    &svl_cmd_precompress,
+    &svl_cmd_hash_password,
+    &svl_cmd_completions,
+    &svl_cmd_man,
+    NULL,
 };
+/* clang-format on */
 
 static const struct svl_section sections[] = {
     {"Addresses", "ADDR is 8080 or :8080 (all interfaces), 127.0.0.1:8080, [::1]:8080,\n"
@@ -207,7 +291,7 @@ int main(int argc, char **argv)
         .commands = commands,
         .sections = sections,
         .examples = "  serval                        this folder, for this machine only\n"
-                    "  serval -l :8080 ~/Public      for everybody who can reach this machine\n"
+                    "  serval --public ~/Public      for everybody who can reach this machine\n"
                     "  serval -p 0 --log off         any free port, no access log\n"
                     "  serval -l unix:/run/www.sock,mode=660 --log-file www.log /srv/www\n",
     };

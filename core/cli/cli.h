@@ -27,7 +27,7 @@ struct svl_option {
     const char *words; /* values it knows, with blanks between them, for help, check and shells */
     const char *initial; /* what holds if it is not given; NULL = nothing worth saying */
     const char *help;    /* begins in lower case, ends without a full stop; wrapped where shown */
-    bool common;         /* also in -h, which fits a small screen */
+    bool common;         /* also in -h, which fits a small screen: the help up to its first ';' */
     bool repeat;         /* may be given more than once; otherwise the last one counts */
     bool no_env;         /* has no variable in the environment */
 
@@ -62,6 +62,9 @@ const char *svl_cli_say(const char *format, ...) __attribute__((format(printf, 1
 /* One more element of `size` bytes, zeroed, at the end of a list that a zeroed element ends; `list` is
  * the address of a pointer to the first, or to NULL. */
 void *svl_cli_add(void *list, size_t size);
+/* "wasm=application/wasm", "X-A: b" in two, without blanks between them; false if the separator is not
+ * there or nothing is in front of it. */
+bool svl_cli_split(const char *value, char separator, const char **left, const char **right);
 /* Place of the word in option->words, or -1. */
 int svl_cli_word(const struct svl_option *option, const char *value);
 
@@ -101,14 +104,18 @@ enum {
  * --help, --version, and with SVL_EXIT_USAGE after a mistake. */
 int svl_program_run(const struct svl_program *program, char **argv);
 
+/* Asks on the terminal, without showing what is typed. False if there is no terminal. */
+bool svl_cli_ask_password(const char *prompt, char *to, size_t size);
+
 /* One line on stderr, and the end. */
 _Noreturn void svl_cli_refuse(int status, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* The rest is for the files of this room and their tests ---------------------------------------- */
 
-/* Reads arguments (argv[0] is not one) or the environment. Returns 0 or SVL_ESYNTAX with one line in
- * `why`. `given`, if not NULL, has a place for each row and says which were there. */
+/* Reads arguments (argv[0] is not one) or the environment. Returns 0, SVL_ESYNTAX for what is no option
+ * of the command or lacks its value, or SVL_ECONFIG for a value that was refused, with one line in `why`.
+ * `given`, if not NULL, has a place for each row and says which were there. */
 int svl_options_read(const struct svl_program *program, const struct svl_command *command,
                      char *const *argv, bool *given, char *why, size_t size);
 int svl_environment_read(const struct svl_option *table, const bool *given, char *why, size_t size);
@@ -132,6 +139,7 @@ bool svl_completions_show(const struct svl_program *program, const char *shell, 
 extern const struct svl_option svl_common_options[];
 
 /* The commands of this room. */
-extern const struct svl_command svl_cmd_precompress, svl_cmd_man, svl_cmd_completions;
+extern const struct svl_command svl_cmd_precompress, svl_cmd_hash_password, svl_cmd_man,
+    svl_cmd_completions;
 
 #endif

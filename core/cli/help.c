@@ -3,7 +3,6 @@
 
 #include "serval/str.h"
 
-#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -82,7 +81,7 @@ static void show_table(FILE *file, const struct svl_option *table, bool all, boo
         if (!o->name || o->missing || (!all && !o->common))
             continue;
         if (!all)
-            show_option(file, o, o->help, WIDEST);
+            show_option(file, o, svl_cli_say("%.*s", (int)strcspn(o->help, ";"), o->help), USUAL);
         else
             show_option(file, o, long_text(o, variables), columns);
     }
@@ -106,7 +105,7 @@ static void show_command_names(FILE *file, const struct svl_program *program)
     for (const struct svl_command *const *c = program->commands + 1; *c; c++)
         text = svl_cli_say("%s %s%s", text, (*c)->name, c[1] ? "," : "");
     fputs("       ", file);
-    wrap(file, text, 7, 9, WIDEST);
+    wrap(file, text, 7, 9, USUAL);
 }
 
 /* Lines that begin with a blank as they are, the others as one paragraph. */

@@ -182,7 +182,7 @@ static int take_operand(struct reading *r, const char *value)
     if (!wrong)
         return 0;
     snprintf(r->why, r->size, "%s: %s", value, wrong);
-    return SVL_ESYNTAX;
+    return SVL_ECONFIG;
 }
 
 /* Reads one argument, or two if the value is the next one. */
@@ -219,7 +219,7 @@ static int read_one(struct reading *r)
              : value          ? value
                               : "",
              wrong);
-    return SVL_ESYNTAX;
+    return SVL_ECONFIG;
 }
 
 int svl_options_read(const struct svl_program *program, const struct svl_command *command,
@@ -232,9 +232,13 @@ int svl_options_read(const struct svl_program *program, const struct svl_command
                         .why = why,
                         .size = size};
 
-    while (*r.argv)
-        if (read_one(&r))
-            return SVL_ESYNTAX;
+    int err;
+
+    while (*r.argv) {
+        err = read_one(&r);
+        if (err)
+            return err;
+    }
     if (command->operand_needed && !r.had_operand) {
         snprintf(why, size, "give a %s", command->operand.name);
         return SVL_ESYNTAX;
@@ -299,7 +303,7 @@ int svl_environment_read(const struct svl_option *table, const bool *given, char
         wrong = o->repeat ? take_lines(o, value) : take_variable(o, value);
         if (wrong) {
             snprintf(why, size, "%s=%s: %s", name, value, wrong);
-            return SVL_ESYNTAX;
+            return SVL_ECONFIG;
         }
     }
     return 0;

@@ -1,6 +1,8 @@
 /* From argv to a command that runs. */
 #include "cli/cli.h"
 
+#include "serval/error.h"
+
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -41,22 +43,32 @@ static const struct svl_command *command_of(const struct svl_program *program, c
     return program->commands[0];
 }
 
+/* Who has written what is no option at all wants to see the list. */
+static const char *where_to_look(const struct svl_program *program,
+                                 const struct svl_command *command, int err)
+{
+    if (err != SVL_ESYNTAX)
+        return "";
+    if (!command->name)
+        return svl_cli_say(" (%s --help lists all)", program->name);
+    return svl_cli_say(" (%s %s --help)", program->name, command->name);
+}
+
 int svl_program_run(const struct svl_program *program, char **argv)
 {
     const struct svl_command *command = command_of(program, *argv ? argv[1] : NULL);
     bool given[MAX_OPTIONS] = {0};
     char why[512];
 
+    int err;
+
     fill_standard_descriptors();
-    if (command->name) {
-        if (svl_options_read(program, command, argv + 1, given, why, sizeof why))
-            svl_cli_refuse(SVL_EXIT_USAGE, "%s: %s (%s %s --help)", command->name, why,
-                           program->name, command->name);
-        return command->run(program);
-    }
-    if (svl_options_read(program, command, argv, given, why, sizeof why))
-        svl_cli_refuse(SVL_EXIT_USAGE, "%s (%s --help lists all)", why, program->name);
-    if (svl_environment_read(command->options, given, why, sizeof why))
+    err =
+        svl_options_read(program, command, command->name ? argv + 1 : argv, given, why, sizeof why);
+    if (err)
+        svl_cli_refuse(SVL_EXIT_USAGE, "%s%s%s%s", command->name ? command->name : "",
+                       command->name ? ": " : "", why, where_to_look(program, command, err));
+    if (!command->name && svl_environment_read(command->options, given, why, sizeof why))
         svl_cli_refuse(SVL_EXIT_USAGE, "%s", why);
     return command->run(program);
 }

@@ -13,6 +13,8 @@
 
 enum { DEFAULT_PORT = 8080, LAST_PORT = 8099 };
 
+#define PORT_ONLY "port " /* in front of a port in the list of addresses: which host is not said */
+
 /* Addresses ------------------------------------------------------------------------------------- */
 
 static const char *add_address(void *to, const char *address)
@@ -41,13 +43,17 @@ const char *svl_take_port(const struct svl_option *option, const char *value)
 
     if (!svl_uint_parse(svl_str_of(value), &port) || port > 65535)
         return "not a port; give a number from 0 to 65535";
-    return add_address(option->to, svl_cli_say("127.0.0.1:%u", (unsigned)port));
+    return add_address(option->to, svl_cli_say(PORT_ONLY "%u", (unsigned)port));
 }
 
-const char *svl_take_public(const struct svl_option *option, const char *value)
+/* --public may come behind --port, so ports become addresses when all is read. */
+static const char *address_of(const struct svl_serving *serving, const char *given)
 {
-    (void)value;
-    return add_address(option->to, svl_cli_say(":%d", DEFAULT_PORT));
+    size_t n = strlen(PORT_ONLY);
+
+    if (strncmp(given, PORT_ONLY, n))
+        return given;
+    return svl_cli_say("%s:%s", serving->is_public ? "" : "127.0.0.1", given + n);
 }
 
 /* The folder ------------------------------------------------------------------------------------ */
@@ -100,21 +106,23 @@ static int open_server(struct svl_server **server, struct svl_serving *serving,
                        struct complaints *c)
 {
     struct svl_server_config *config = &serving->config;
-    char address[24];
+    char wanted[24];
     int err, port = DEFAULT_PORT;
 
     for (int i = 0; serving->listen && serving->listen[i]; i++)
-        config->listen[i] = serving->listen[i];
+        config->listen[i] = address_of(serving, serving->listen[i]);
     if (config->listen[0])
         return svl_server_open(server, config);
 
-    config->listen[0] = address;
-    snprintf(address, sizeof address, "127.0.0.1:%d", port);
-    if (!isatty(STDOUT_FILENO))
+    snprintf(wanted, sizeof wanted, PORT_ONLY "%d", port);
+    config->listen[0] = address_of(serving, wanted);
+    if (!isatty(STDOUT_FILENO) || serving->strict_port)
         return svl_server_open(server, config);
     svl_log_to(keep, c);
-    while ((err = svl_server_open(server, config)) == -EADDRINUSE && port < LAST_PORT)
-        snprintf(address, sizeof address, "127.0.0.1:%d", ++port);
+    while ((err = svl_server_open(server, config)) == -EADDRINUSE && port < LAST_PORT) {
+        snprintf(wanted, sizeof wanted, PORT_ONLY "%d", ++port);
+        config->listen[0] = address_of(serving, wanted);
+    }
     svl_log_to(NULL, NULL);
     if (err)
         fprintf(stderr, "serval: %s\n", c->last);

@@ -76,6 +76,18 @@ void *svl_cli_add(void *list, size_t size)
     return first + n * size;
 }
 
+bool svl_cli_split(const char *value, char separator, const char **left, const char **right)
+{
+    char *copy = svl_cli_copy(value), *at = strchr(copy, separator);
+
+    if (!at || at == copy)
+        return false;
+    *at++ = '\0';
+    *left = copy;
+    *right = at + strspn(at, " ");
+    return true;
+}
+
 /* Words ---------------------------------------------------------------------------------------- */
 
 /* The next of the words, or an empty one. */

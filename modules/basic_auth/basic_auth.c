@@ -135,14 +135,57 @@ static bool hash_fits(const char *hash, svl_str password)
     return right;
 }
 
-static bool hash_known(const char *hash)
+bool svl_basic_auth_is_hash(const char *text)
 {
-    struct crypt_data *data = calloc(1, sizeof *data);
-    const char *made = data ? HASH("", hash, data) : NULL;
-    bool known = hash[0] == '$' && made && made[0] != '*' && strlen(made) == strlen(hash);
+    struct crypt_data *data = text[0] == '$' ? calloc(1, sizeof *data) : NULL;
+    const char *made = data ? HASH("", text, data) : NULL;
+    bool known = made && made[0] != '*' && strlen(made) == strlen(text);
 
     free(data);
     return known;
+}
+
+/* What the hash is made with: a method and a salt nobody has had before. */
+static bool new_setting(char *to, size_t size)
+{
+    static const char letters[] =
+        "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    unsigned char random[16];
+
+    if (getrandom(random, sizeof random, 0) != sizeof random)
+        return false;
+#ifdef CRYPT_GENSALT_OUTPUT_SIZE
+    if (crypt_gensalt_rn("$y$", 0, (const char *)random, sizeof random, to, (int)size))
+        return true;
+#endif
+    if (size < 3 + sizeof random + 2)
+        return false;
+    memcpy(to, "$6$", 3);
+    for (size_t i = 0; i < sizeof random; i++)
+        to[3 + i] = letters[random[i] % 64];
+    memcpy(to + 3 + sizeof random, "$", 2);
+    return true;
+}
+
+int svl_basic_auth_hash(svl_str password, char *to)
+{
+    struct crypt_data *data = calloc(1, sizeof *data);
+    char text[CREDENTIALS_MAX], setting[192];
+    const char *made = NULL;
+    int err = SVL_ECONFIG;
+
+    if (data && password.n > 0 && password.n < sizeof text &&
+        new_setting(setting, sizeof setting)) {
+        svl_str_copy(text, sizeof text, password);
+        made = HASH(text, setting, data);
+    }
+    if (made && made[0] != '*' && strlen(made) < SVL_BASIC_AUTH_HASH) {
+        memcpy(to, made, strlen(made) + 1);
+        err = 0;
+    }
+    explicit_bzero(text, sizeof text);
+    free(data);
+    return err;
 }
 
 #else
@@ -154,10 +197,17 @@ static bool hash_fits(const char *hash, svl_str password)
     return false;
 }
 
-static bool hash_known(const char *hash)
+bool svl_basic_auth_is_hash(const char *text)
 {
-    (void)hash;
+    (void)text;
     return false;
+}
+
+int svl_basic_auth_hash(svl_str password, char *to)
+{
+    (void)password;
+    (void)to;
+    return SVL_ECONFIG;
 }
 
 #endif
@@ -196,7 +246,7 @@ static int check_user(const struct svl_basic_auth_user *user)
         why = "a name cannot hold a colon";
     else if (!user->password)
         why = "no password";
-    else if (!is_plain(user->password) && !hash_known(user->password))
+    else if (!is_plain(user->password) && !svl_basic_auth_is_hash(user->password))
         why = "the password is not a hash that crypt(3) knows here, nor \"plain:...\"";
     if (!why)
         return 0;

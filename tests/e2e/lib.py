@@ -300,14 +300,19 @@ def curl(*args):
     return done.stdout
 
 
-def on_terminal(args, until, then=None, env=None, columns=120):
+def on_terminal(args, until, then=None, env=None, columns=120, typed=()):
     """Runs the program on a pseudo-terminal until `until` was printed, calls then(text), stops it.
-    Returns (exit code, all it printed)."""
+    `typed` are (prompt, answer), in order. Returns (exit code, all it printed)."""
+    import fcntl
     import pty
+    import termios
     master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     child = subprocess.Popen([BIN, *args], stdin=slave, stdout=slave, stderr=slave, env=env,
-                             start_new_session=True)
+                             start_new_session=True,
+                             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
     os.close(slave)
+    typed = list(typed)
     text = b""
     end = time.monotonic() + DEADLINE
     called = False
@@ -323,6 +328,8 @@ def on_terminal(args, until, then=None, env=None, columns=120):
                 if not piece:
                     break
                 text += piece
+            if typed and re.search(typed[0][0] + "$", text.decode("utf-8", "replace")):
+                os.write(master, typed.pop(0)[1].encode())
             if not called and re.search(until, text.decode("utf-8", "replace")):
                 called = True
                 wanted = then(text.decode("utf-8", "replace")) if then else None

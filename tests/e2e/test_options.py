@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
 """What the program's options for files do, and their twins in the environment."""
+import base64
+
 from lib import *
 
 HTML = {"Accept": "text/html"}
@@ -70,6 +72,194 @@ def sidecars_are_used_unless_switched_off(folder):
             equal(s.get("/x.css", headers={"Accept-Encoding": "br"})[2], body)
 
 
+def basic(user, password):
+    return {"Authorization": "Basic " + base64.b64encode((user + ":" + password).encode()).decode()}
+
+
+def make_hash(password, *user):
+    done = subprocess.run([BIN, "hash-password", *user], input=password.encode(), timeout=DEADLINE,
+                          stdout=subprocess.PIPE)
+    equal(done.returncode, 0)
+    return done.stdout.decode().strip()
+
+
+@test
+def only_who_knows_a_password_gets_in(folder):
+    write(folder + "/x", "1")
+    anna = make_hash("s3cret: \xe4\n", "anna")
+    matches(r"^anna:\$(y|6)\$", anna)
+    assert anna != make_hash("s3cret: \xe4", "anna"), "no salt"
+    write(folder + "/users", "# people\n\nbob:" + make_hash("b") + "\r\n")
+    with Serval(folder, "-a", anna, "--auth-file", folder + "/users") as s:
+        status, fields, _ = s.get("/x")
+        equal((status, fields["WWW-Authenticate"]), (401, 'Basic realm="serval", charset="UTF-8"'))
+        for who, expected in ((("anna", "s3cret: \xe4"), 200), (("bob", "b"), 200), (("anna", "b"), 401),
+                              (("bob", ""), 401), (("carl", "b"), 401)):
+            equal(s.get("/x", headers=basic(*who))[0], expected, who)
+        equal(curl("-u", "bob:b", s.url("/x")), b"1")
+    with Serval(folder, env=dict(os.environ, SERVAL_AUTH=anna)) as s:
+        equal(s.get("/x")[0], 401)
+
+
+@test
+def hashes_of_others_do(folder):
+    if not shutil.which("htpasswd"):
+        raise Skip("no htpasswd")
+    subprocess.run(["htpasswd", "-bcB", folder + "/users", "anna", "secret"], check=True,
+                   stderr=subprocess.DEVNULL)
+    with Serval(folder, "--auth-file", folder + "/users") as s:
+        equal(s.get("/users", headers=basic("anna", "secret"))[0], 200)
+
+
+@test
+def a_password_that_is_no_hash_is_refused(folder):
+    refuses(2, "--auth anna:secret: that is no hash .*serval hash-password", "-a", "anna:secret", folder)
+    refuses(2, "--auth anna:plain:x: that is no hash", "-a", "anna:plain:x", folder)
+    refuses(2, "--auth anna:: that is no hash", "-a", "anna:", folder)
+    refuses(2, "--auth :x: give a name", "-a", ":x", folder)
+    refuses(2, "--auth anna: give a hash .*nobody to ask", "-a", "anna", folder, start_new_session=True)
+    write(folder + "/users", "# people\nanna:secret\n")
+    refuses(2, "users:2: that is no hash", "--auth-file", folder + "/users", folder)
+    refuses(2, "nothing: No such file", "--auth-file", folder + "/nothing", folder)
+    refuses(2, "empty password", "hash-password", "anna")
+    refuses(2, "colon", "hash-password", "a:b")
+
+
+@test
+def a_password_is_asked_for_on_the_terminal_and_not_shown(folder):
+    write(folder + "/x", "1")
+
+    def use(text):
+        url = re.search(r"(http://127\.0\.0\.1:\d+/)", text).group(1)
+        equal(curl("-u", "anna:se cret", url + "x"), b"1")
+
+    code, text = on_terminal(["-p0", "-a", "anna", folder], "Ctrl-C", use,
+                             typed=((r"password of anna: ", "se cret\n"),))
+    equal(code, 0)
+    assert "cret" not in text, text
+    code, text = on_terminal(["hash-password", "anna"], r"(?!)",
+                             typed=(("password: ", "a\n"), ("once more: ", "a\n")))
+    equal(code, 0)
+    matches(r"anna:\$", text)
+    code, text = on_terminal(["hash-password"], r"(?!)",
+                             typed=(("password: ", "a\n"), ("once more: ", "b\n")))
+    equal(code, 2)
+    matches("not the same", text)
+    code, text = on_terminal(["hash-password"], r"(?!)", typed=(("password: ", "a\x03"),))
+    equal(code, 130)
+
+
+@test
+def other_sites_may_read_what_they_are_allowed_to(folder):
+    write(folder + "/x", "1")
+    a, b = {"Origin": "https://a.example"}, {"Origin": "https://b.example"}
+    with Serval(folder, "--cors", "*") as s:
+        equal(s.get("/x", headers=a)[1]["Access-Control-Allow-Origin"], "*")
+    with Serval(folder, "--cors", "https://a.example", "--cors", "https://*.c.example",
+                "-a", make_hash("x", "anna")) as s:
+        equal(s.get("/x", headers=a)[1]["Access-Control-Allow-Origin"], "https://a.example")
+        equal(s.get("/x", headers=b)[1]["Access-Control-Allow-Origin"], None)
+        ask = dict(a, **{"Access-Control-Request-Method": "GET"})
+        status, fields, _ = s.get("/x", "OPTIONS", ask)  # a preflight carries no password
+        equal((status, fields["Access-Control-Allow-Origin"]), (204, "https://a.example"))
+    with Serval(folder) as s:
+        equal(s.get("/x", headers=a)[1]["Access-Control-Allow-Origin"], None)
+
+
+@test
+def browsers_are_made_careful(folder):
+    names = ("X-Frame-Options", "Referrer-Policy", "Cross-Origin-Opener-Policy")
+    write(folder + "/x", "1")
+    for args, there in (((), False), (("--security-headers", "on"), True)):
+        with Serval(folder, *args) as s:
+            equal([n in s.get("/x")[1] for n in names], [there] * 3)
+
+
+@test
+def who_asks_too_often_is_told_to_wait(folder):
+    with Serval(folder, "--rate", "1/h") as s:
+        equal([s.get("/")[0] for _ in range(3)], [200, 429, 429])
+    with Serval(folder, "--rate", "3/s") as s:  # a second's worth may come at once
+        equal([s.get("/")[0] for _ in range(3)], [200, 200, 200])
+    for bad in ("", "x", "10", "/s", "0/s", "-1/s", "10/d", "10/ss", "nan/s"):
+        refuses(2, "--rate .*: give requests and a time", "--rate", bad, folder)
+
+
+@test
+def heads_have_a_limit_and_a_deadline(folder):
+    with Serval(folder, "--max-header", "1k", "--header-timeout", "300ms") as s:
+        equal(s.get("/", headers={"X": "y" * 500})[0], 200)
+        equal(s.get("/", headers={"X": "y" * 1100})[0], 431)
+        matches(rb"^HTTP/1.1 408 ", s.raw(b"GET / HTTP/1.1\r\nHost:"))
+
+
+@test
+def a_connection_that_asks_nothing_more_is_closed(folder):
+    write(folder + "/x", "1")
+    with Serval(folder, "--idle-timeout", "200ms") as s:
+        matches(rb"\r\n\r\n1$", s.raw(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"))
+
+
+def stuck(s):
+    """A connection that has asked for a large file and does not read it."""
+    c = socket.socket()
+    c.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    c.settimeout(DEADLINE)
+    c.connect(("127.0.0.1", s.port))
+    c.sendall(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n")
+    c.recv(1)
+    return c
+
+
+@test
+def a_client_that_takes_nothing_is_given_up(folder):
+    with open(folder + "/big", "wb") as file:
+        file.truncate(100 << 20)
+    with Serval(folder, "--write-timeout", "200ms") as s:
+        with contextlib.closing(stuck(s)):
+            eventually(lambda: "GET /big" in s.out, "the end of the answer")
+    with Serval(folder, "--grace", "200ms") as s:
+        with contextlib.closing(stuck(s)):
+            s.stop()
+
+
+@test
+def connections_are_counted(folder):
+    write(folder + "/x", "1")
+    with Serval(folder, "--max-connections", "2", workers="1") as s:
+        held = [s.connect() for _ in range(2)]
+        for c in held:
+            c.sendall(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
+            equal(Answers(c).next()[0], 200)
+        third = s.connect()
+        third.sendall(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
+        answers = Answers(third)
+        equal(select.select([third], [], [], 0.2)[0], [])
+        for c in held:
+            c.close()
+        equal(answers.next()[0], 200)
+        third.close()
+
+
+@test
+def the_kernel_queues_as_many_connections_as_asked(folder):
+    if not shutil.which("ss"):
+        raise Skip("no ss")
+    with Serval(folder, "--backlog", "77") as s:
+        out = subprocess.run(["ss", "-Hltn", "sport = :%d" % s.port], stdout=subprocess.PIPE).stdout
+        equal(out.split()[2], b"77")
+
+
+@test
+def ports_are_for_this_machine_unless_public(folder):
+    with Serval(folder, "-p0", listen=()) as s:
+        matches(r"^http://127\.0\.0\.1:\d+/$", s.listen[0])
+    for args in (("-p0", "-P"), ("--public", "--port", "0")):
+        with Serval(folder, *args, listen=()) as s:
+            matches(r"^http://(\[::\]|0\.0\.0\.0):\d+/$", s.listen[0])
+            equal(s.get("/")[0], 200)
+
+
 @test
 def the_environment_counts_less_than_the_command_line(folder):
     write(folder + "/.x", "1")
@@ -86,9 +276,12 @@ def mistakes_are_named(folder):
     for args in (("--listing", "x"), ("--dotfiles", "x"), ("--symlinks", "x"), ("--mime", "x"),
                  ("--cache", "x"), ("--error-page", "99=/dev/null"), ("--error-page", "404=/nothing"),
                  ("--precompressed", "x"), ("-H", "x"), ("--index", ","), ("--index", "a/b"),
-                 ("--prefix", "x"), ("--prefix", "/x/")):
+                 ("--prefix", "x"), ("--prefix", "/x/"), ("--cors", "a.example"), ("--cors", ""),
+                 ("--security-headers", "x"), ("--header-timeout", "10x"), ("--idle-timeout", "0"),
+                 ("--max-header", "1"), ("--max-connections", "0"), ("--backlog", "x"),
+                 ("--grace", ""), ("--write-timeout", "-1s")):
         code, out, err = run(*args, folder)
         equal((code, out, err.count("\n")), (2, "", 1), args)
 
 
-main(needs=("access_log", "fs", "headers", "errors"))
+main(needs=("access_log", "basic_auth", "cors", "errors", "fs", "headers", "limits"))

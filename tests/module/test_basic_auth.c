@@ -156,3 +156,31 @@ Test(basic_auth, what_lets_nobody_in_is_refused_at_the_start)
         cr_expect_lt(svl_basic_auth_module.setup(&(struct svl_basic_auth_config){.users = bad[i]}),
                      0, "%d", i);
 }
+
+Test(basic_auth, a_hash_it_makes_lets_its_password_in_and_no_other)
+{
+    char hash[SVL_BASIC_AUTH_HASH], again[SVL_BASIC_AUTH_HASH], longest[600];
+    struct svl_basic_auth_user users[] = {{"anna", hash}, {NULL, NULL}};
+    struct loopback *l;
+
+    if (svl_basic_auth_hash(SVL_STR("secret"), hash)) {
+        cr_expect(!svl_basic_auth_is_hash("$6$abc$x")); /* built without crypt(3) */
+        return;
+    }
+    cr_expect(svl_basic_auth_is_hash(hash));
+    cr_assert_eq(svl_basic_auth_hash(SVL_STR("secret"), again), 0);
+    cr_expect_str_neq(hash, again, "a salt of its own");
+    l = open_with(&(struct svl_basic_auth_config){.users = users});
+    EXPECT(l, "Authorization: Basic YW5uYTpzZWNyZXQ=\r\n", 200);
+    EXPECT(l, "Authorization: Basic YW5uYTpTZWNyZXQ=\r\n", 401);
+    loopback_close(l);
+
+    memset(longest, 'x', sizeof longest);
+    cr_expect_eq(svl_basic_auth_hash((svl_str){longest, 511}, hash), 0);
+    cr_expect_neq(svl_basic_auth_hash((svl_str){longest, 512}, hash), 0);
+    cr_expect_neq(svl_basic_auth_hash(SVL_STR(""), hash), 0);
+    for (const char *const *bad =
+             (const char *const[]){"", "secret", "plain:secret", "$", "$6$", "$nothing$abc", NULL};
+         *bad; bad++)
+        cr_expect(!svl_basic_auth_is_hash(*bad), "%s", *bad);
+}

@@ -121,8 +121,8 @@ Test(options, a_value_that_is_missing_or_too_much_is_said)
 
 Test(options, what_is_wrong_is_said_with_name_and_value)
 {
-    expect(SVL_ESYNTAX, "--port bad: not good", ARGV("-p", "bad"));
-    expect(SVL_ESYNTAX, "bad: not good", ARGV("bad"));
+    expect(SVL_ECONFIG, "--port bad: not good", ARGV("-p", "bad"));
+    expect(SVL_ECONFIG, "bad: not good", ARGV("bad"));
 }
 
 Test(options, one_of_a_module_that_is_not_built_in_is_refused)
@@ -139,14 +139,14 @@ Test(options, arguments_are_counted)
     char *two[] = {"program", "a", "b", NULL}, *none[] = {"program", NULL};
 
     one.operand.repeat = false;
-    cr_expect_eq(svl_options_read(&program, &one, two, NULL, why, sizeof why), SVL_ESYNTAX);
+    cr_expect_eq(svl_options_read(&program, &one, two, NULL, why, sizeof why), SVL_ECONFIG);
     cr_expect_str_eq(why, "b: one DIR is enough");
     one.operand_needed = true;
     cr_expect_eq(svl_options_read(&program, &one, none, NULL, why, sizeof why), SVL_ESYNTAX);
     cr_expect_str_eq(why, "give a DIR");
     one.operand.name = NULL;
     one.operand_needed = false;
-    cr_expect_eq(svl_options_read(&program, &one, two, NULL, why, sizeof why), SVL_ESYNTAX);
+    cr_expect_eq(svl_options_read(&program, &one, two, NULL, why, sizeof why), SVL_ECONFIG);
     cr_expect_str_eq(why, "a: takes no such argument");
 }
 
@@ -174,13 +174,13 @@ Test(options, variables_are_read_where_the_command_line_said_nothing)
     setenv("SERVAL_QUIET", "off", 1);
     expect_env(0, "", given);
     setenv("SERVAL_QUIET", "maybe", 1);
-    expect_env(SVL_ESYNTAX, "SERVAL_QUIET=maybe: give on or off", given);
+    expect_env(SVL_ECONFIG, "SERVAL_QUIET=maybe: give on or off", given);
     unsetenv("SERVAL_QUIET");
     setenv("SERVAL_LOG", "bad", 1);
-    expect_env(SVL_ESYNTAX, "SERVAL_LOG=bad: not good", given);
+    expect_env(SVL_ECONFIG, "SERVAL_LOG=bad: not good", given);
     unsetenv("SERVAL_LOG");
     setenv("SERVAL_TEA", "green", 1);
-    expect_env(SVL_ESYNTAX, "SERVAL_TEA=green: this serval was built without the teapot module",
+    expect_env(SVL_ECONFIG, "SERVAL_TEA=green: this serval was built without the teapot module",
                given);
 }
 

@@ -31,6 +31,15 @@ struct svl_basic_auth_config {
 
 extern const struct svl_module svl_basic_auth_module;
 
+/* Makes a hash of a password for svl_basic_auth_user, with a salt of its own: yescrypt where crypt(3)
+ * knows it, else SHA-512. Takes tens of milliseconds. `to` has SVL_BASIC_AUTH_HASH bytes. Returns 0 or
+ * SVL_ECONFIG: built without crypt(3), or the password is empty or longer than 511 bytes. */
+#define SVL_BASIC_AUTH_HASH 384
+int svl_basic_auth_hash(svl_str password, char *to);
+
+/* Whether it is a hash that crypt(3) knows here, so that it may be a svl_basic_auth_user::password. */
+bool svl_basic_auth_is_hash(const char *text);
+
 /* Who has been let in; p is NULL if nobody was asked. Valid as long as the ctx. */
 svl_str svl_basic_auth_name(const struct svl_ctx *ctx);
 
