@@ -58,9 +58,11 @@ void svl_conn_start(struct svl_conn *c)
 {
     svl_list_append(&c->worker->open, &c->link);
     c->worker->n_open++;
-    svl_tally_add(&c->worker->tally.accepted, 1);
-    svl_tally_add(&c->worker->tally.open, 1);
-    c->id = (uint64_t)svl_tally_read(&c->worker->tally.accepted) << 8 | c->worker->index;
+    if (svl_likely(!c->outgoing)) {
+        svl_tally_add(&c->worker->tally.accepted, 1);
+        svl_tally_add(&c->worker->tally.open, 1);
+        c->id = (uint64_t)svl_tally_read(&c->worker->tally.accepted) << 8 | c->worker->index;
+    }
     watch(c, SVL_WATCH_READ);
     c->protocol->on_open(c);
 }
@@ -97,7 +99,8 @@ void svl_conn_close(struct svl_conn *c)
     svl_timer_clear(&c->timer);
     svl_list_remove(&c->link);
     w->n_open--;
-    svl_tally_add(&w->tally.open, -1);
+    if (svl_likely(!c->outgoing))
+        svl_tally_add(&w->tally.open, -1);
     if (svl_unlikely(c->crowded))
         svl_crowd_leave(w->crowd, &c->peer);
     svl_prefetch_forget(c);
@@ -170,7 +173,7 @@ void svl_conn_ready(struct svl_conn *c, int events)
     if (c->wanted & SVL_WATCH_READ)
         readable(c);
     else
-        watch(c, c->wanted | SVL_WATCH_GONE);
+        watch(c, c->outgoing ? c->wanted : c->wanted | SVL_WATCH_GONE);
 }
 
 /* Writing ---------------------------------------------------------------------------------- */

@@ -67,6 +67,7 @@ struct svl_conn {
     uint8_t watching, wanted; /* SVL_WATCH_* */
     bool closed, eof;
     bool crowded;                            /* counted in worker->crowd */
+    bool outgoing;                           /* we opened it: not one of the server's clients */
     bool broken;                             /* writing failed: the next svl_conn_flush() closes */
     _Alignas(16) char state[SVL_CONN_STATE]; /* the protocol's, zeroed */
 };
@@ -77,6 +78,12 @@ size_t svl_conn_size(void);
 /* A connected socket becomes a connection; the fd is ours from now on, also on failure. */
 int svl_conn_open_fd(struct svl_worker *worker, int fd, const struct svl_address *peer,
                      const struct svl_protocol *protocol);
+
+/* The same for one that we opened ourselves: a socket, connected or about to be (what is written
+ * waits for that), or an end of a pipe. It counts as nobody's client, and while it is not read its
+ * peer may leave without anything being lost. NULL when it cannot be watched. */
+struct svl_conn *svl_conn_open_outgoing(struct svl_worker *worker, int fd,
+                                        const struct svl_protocol *protocol);
 
 /* For transports: takes a zeroed one from the pool; announces it; frees it. */
 struct svl_conn *svl_conn_new(struct svl_worker *worker, const struct svl_transport *transport,

@@ -190,8 +190,10 @@ int svl_endpoint_listen(struct svl_endpoint *e, unsigned backlog, bool shared)
 {
     int fd;
 
-    if (e->family == 0)
+    if (e->family == 0) {
+        fcntl(e->fd, F_SETFD, FD_CLOEXEC); /* it was inherited, but not for our children */
         return fcntl(e->fd, F_SETFL, O_NONBLOCK) == 0 ? e->fd : -errno;
+    }
     fd = open_socket(e, backlog, shared);
     if (fd != -EAFNOSUPPORT || !e->any || e->family != AF_INET6)
         return fd;

@@ -126,7 +126,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         struct svl_address peer;
         int fd;
 
-        if (w->n_open >= w->max_open) {
+        if (svl_tally_read(&w->tally.open) >= w->max_open) {
             pause_for(l, 0);
             return;
         }
@@ -167,7 +167,8 @@ int svl_listener_add(struct svl_worker *w, int fd, bool own, const struct svl_pr
 void svl_listeners_resume(struct svl_worker *w)
 {
     for (struct svl_listener *l = w->listeners; l; l = l->next)
-        if (svl_unlikely(l->paused) && !svl_list_linked(&l->retry.link) && w->n_open < w->max_open)
+        if (svl_unlikely(l->paused) && !svl_list_linked(&l->retry.link) &&
+            svl_tally_read(&w->tally.open) < w->max_open)
             resume(l);
 }
 

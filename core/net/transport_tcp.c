@@ -1,5 +1,5 @@
-/* Connections over sockets: TCP and Unix. The socket is ours; libuv only tells when it is
- * ready, so that writev and sendfile can be used and no buffer is held while idle. */
+/* Connections over sockets, TCP and Unix, and over pipes. The descriptor is ours; libuv only tells
+ * when it is ready, so that writev and sendfile can be used and no buffer is held while idle. */
 #include "net/conn.h"
 #include "net/transport.h"
 
@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -129,22 +130,77 @@ static const struct svl_transport tcp = {
     .close = tcp_close,
 };
 
+/* Pipes: one direction each, and no flags to give (SIGPIPE is ignored, see run/server.c). */
+static ssize_t pipe_read(struct svl_conn *c, char *to, size_t room)
+{
+    return result(read(c->fd, to, room));
+}
+
+static ssize_t pipe_writev(struct svl_conn *c, const struct iovec *iov, int n, bool more)
+{
+    (void)more;
+    return result(writev(c->fd, iov, n));
+}
+
+static const struct svl_transport pipes = {
+    .read = pipe_read,
+    .writev = pipe_writev,
+    .sendfile = tcp_sendfile,
+    .watch = tcp_watch,
+    .shutdown = tcp_shutdown,
+    .close = tcp_close,
+};
+
+static struct svl_conn *adopt(struct svl_worker *w, const struct svl_transport *transport, int fd,
+                              const struct svl_protocol *protocol, int *err)
+{
+    struct svl_conn *c = svl_conn_new(w, transport, protocol);
+
+    *err = uv_poll_init(w->loop, &tcp_of(c)->poll, fd);
+    if (*err) {
+        close(fd);
+        svl_conn_free(c);
+        return NULL;
+    }
+    c->fd = fd;
+    return c;
+}
+
+static void no_delay(int fd)
+{
+    int on = 1;
+
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
 int svl_conn_open_fd(struct svl_worker *w, int fd, const struct svl_address *peer,
                      const struct svl_protocol *protocol)
 {
-    struct svl_conn *c = svl_conn_new(w, &tcp, protocol);
-    int on = 1, err;
+    int err;
+    struct svl_conn *c = adopt(w, &tcp, fd, protocol, &err);
 
-    err = uv_poll_init(w->loop, &tcp_of(c)->poll, fd);
-    if (err) {
-        close(fd);
-        svl_conn_free(c);
+    if (!c)
         return err;
-    }
-    c->fd = fd;
     c->peer = *peer;
     if (peer->family == AF_INET || peer->family == AF_INET6)
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        no_delay(fd);
     svl_conn_start(c);
     return 0;
+}
+
+struct svl_conn *svl_conn_open_outgoing(struct svl_worker *w, int fd,
+                                        const struct svl_protocol *protocol)
+{
+    struct stat st;
+    bool pipe = fstat(fd, &st) == 0 && !S_ISSOCK(st.st_mode);
+    int err;
+    struct svl_conn *c = adopt(w, pipe ? &pipes : &tcp, fd, protocol, &err);
+
+    if (!c)
+        return NULL;
+    if (!pipe)
+        no_delay(fd); /* fails where it means nothing */
+    c->outgoing = true;
+    svl_conn_start(c);
+    return c;
 }

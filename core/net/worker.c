@@ -2,6 +2,7 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "net/child.h"
 #include "net/conn.h"
 #include "net/listener.h"
 #include "serval/log.h"
@@ -207,6 +208,7 @@ int svl_worker_open(struct svl_worker *w)
     svl_pool_init(&w->outs, sizeof(struct svl_out), 32);
     svl_pool_init(&w->blocks, SVL_ARENA_BLOCK, 8);
     svl_list_init(&w->open);
+    svl_list_init(&w->children);
     svl_list_init(&w->later);
     w->gather.bytes = svl_malloc(SVL_GATHER_SIZE);
     w->preamble.second = -1;
@@ -333,6 +335,7 @@ void svl_worker_close(struct svl_worker *w)
     h->closing = true;
     svl_listeners_close(w);
     close_all(w);
+    svl_children_close(w);
     settle(w);
     uv_close((uv_handle_t *)&h->before_wait, NULL);
     uv_close((uv_handle_t *)&h->no_wait, NULL);

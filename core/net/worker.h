@@ -86,6 +86,7 @@ struct svl_worker {
     struct svl_pool segments;          /* run/: of streams */
     struct svl_list later;             /* svl_task::link */
     struct svl_list open;              /* svl_conn::link */
+    struct svl_list children;          /* svl_child::link */
     unsigned n_open;
     unsigned max_open; /* connections; above it accepting waits */
     struct svl_listener *listeners;
@@ -131,7 +132,7 @@ int svl_worker_open(struct svl_worker *worker);
 /* Whether it would take another connection. */
 static inline bool svl_worker_takes(const struct svl_worker *worker)
 {
-    return worker->stopping == 0 && worker->n_open < worker->max_open;
+    return worker->stopping == 0 && svl_tally_read(&worker->tally.open) < worker->max_open;
 }
 
 /* Serves until it was stopped and the last connection has gone. */

@@ -34,13 +34,19 @@ static void touch(struct svl_conn *c)
         svl_conn_deadline(c, state(c)->idle_ms);
 }
 
+/* Whether a flush is blocked already. More than the gather takes is in the backlog at once. */
+static bool waits(const struct svl_conn *c)
+{
+    return svl_conn_blocked(c) && c->wanted & SVL_WATCH_WRITE;
+}
+
 /* After a callback: what it wrote goes out, and what it asked for is done. */
 static void settle(struct svl_conn *c)
 {
     struct raw *r = state(c);
 
     r->busy = false;
-    if (c->closed || svl_conn_blocked(c))
+    if (c->closed || waits(c))
         return;
     switch (svl_conn_flush(c)) {
     case SVL_FLUSHED:
@@ -109,8 +115,15 @@ static void on_gone(struct svl_conn *c)
         r->events->on_gone(raw_of(c), r->arg);
 }
 
+/* Of outgoing ones: who opens them sees that they are open. */
+static void on_open(struct svl_conn *c)
+{
+    (void)c;
+}
+
 static const struct svl_protocol raw_protocol = {
     .name = "raw",
+    .on_open = on_open,
     .on_data = on_data,
     .on_eof = on_eof,
     .on_drained = on_drained,
@@ -132,6 +145,18 @@ void svl_raw_begin(struct svl_conn *c, const struct svl_raw_events *events, void
         on_data(c, rest.p, rest.n);
     else
         settle(c);
+}
+
+struct svl_raw *svl_raw_open(struct svl_worker *w, int fd, const struct svl_raw_events *events,
+                             void *arg)
+{
+    struct svl_conn *c = svl_conn_open_outgoing(w, fd, &raw_protocol);
+
+    SVL_MISUSE_IF(!events->on_data, "svl_raw_open: on_data is needed");
+    if (!c)
+        return NULL;
+    *state(c) = (struct raw){.events = events, .arg = arg};
+    return raw_of(c);
 }
 
 bool svl_raw_write(struct svl_raw *raw, svl_str bytes)
@@ -171,6 +196,11 @@ void svl_raw_close(struct svl_raw *raw)
     state(c)->closing = true;
     if (!state(c)->busy)
         settle(c);
+}
+
+void svl_raw_abort(struct svl_raw *raw)
+{
+    svl_conn_close(conn_of(raw));
 }
 
 const struct svl_address *svl_raw_peer(const struct svl_raw *raw)

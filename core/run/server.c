@@ -252,7 +252,7 @@ static int listen_single(struct svl_server *s, struct place *place)
     if (fd < 0)
         return cannot_listen(place, fd);
     for (unsigned i = 0; i < s->n_runners; i++) {
-        int own = i + 1 < s->n_runners ? dup(fd) : fd;
+        int own = i + 1 < s->n_runners ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : fd;
         int err = own < 0 ? -errno : add_listener(s, i, own, true);
 
         if (err)

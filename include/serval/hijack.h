@@ -1,4 +1,4 @@
-/* Taking a connection over after an answer, to speak something else than HTTP on it. */
+/* Connections that do not speak HTTP: one that is taken over after an answer, or one to a back end. */
 #ifndef SVL_HIJACK_H
 #define SVL_HIJACK_H
 
@@ -30,6 +30,16 @@ void svl_hijack(struct svl_ctx *ctx, const struct svl_raw_events *events, void *
 enum svl_verdict svl_switch(struct svl_ctx *ctx, svl_str protocol,
                             const struct svl_raw_events *events, void *arg);
 
+/* A connection of our own becomes one of the worker's, as if it had been taken over: for back ends.
+ * `fd` is non-blocking and close-on-exec, a stream socket or an end of a pipe, and belongs to the
+ * connection from now on, also on failure. A socket may still be connecting: what is written waits
+ * for that, on_drained tells that it has left; when it cannot connect, on_gone follows. on_open is not
+ * called. While it is not read, its peer may leave and nothing of what it sent is lost. It is nobody
+ * of the server's clients: no limit, count or deadline of those holds. NULL when it cannot be
+ * watched. Loop thread of the worker. */
+struct svl_raw *svl_raw_open(struct svl_worker *worker, int fd, const struct svl_raw_events *events,
+                             void *arg);
+
 /* Copies the bytes and sends them at the end of the current callback, or at once from elsewhere.
  * Returns false when the client does not keep up: then wait for on_drained, the bytes are kept. */
 bool svl_raw_write(struct svl_raw *raw, svl_str bytes);
@@ -42,6 +52,9 @@ void svl_raw_idle(struct svl_raw *raw, unsigned ms);
 
 /* Closes when everything written is out. on_gone may come before this returns. */
 void svl_raw_close(struct svl_raw *raw);
+
+/* Closes at once, whatever was not sent. on_gone comes before this returns. */
+void svl_raw_abort(struct svl_raw *raw);
 
 const struct svl_address *svl_raw_peer(const struct svl_raw *raw);
 struct svl_worker *svl_raw_worker(const struct svl_raw *raw);
