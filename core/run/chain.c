@@ -255,9 +255,13 @@ void svl_resume(struct svl_ctx *ctx, enum svl_verdict v)
         x->early = (int8_t)v;
         return;
     }
-    if (SVL_MISTAKE(x->state != SVL_LOANED || x->awaits_body, "svl_resume: nothing is pending"))
+    if (SVL_MISTAKE(x->state != SVL_LOANED || (x->awaits_body && !x->on_piece),
+                    "svl_resume: nothing is pending"))
         return;
     x->cancel = NULL;
+    if (v != SVL_DONE)
+        x->on_piece = NULL;
+    x->awaits_body = false;
     if (!x->wire) {
         finish(x);
         return;
@@ -330,7 +334,7 @@ void svl_body_continue(struct svl_ctx *ctx)
     if (!x->body_paused)
         return;
     x->body_paused = false;
-    if (x->wire && x->awaits_body)
+    if (x->wire && (x->awaits_body || svl_exchange_streams(x)))
         x->wire->ops->want_body(x->wire, x);
 }
 
@@ -352,12 +356,18 @@ static void pieces_over(struct svl_exchange *x, enum svl_verdict v)
 
 void svl_exchange_piece(struct svl_exchange *x, svl_str piece, bool last)
 {
+    enum svl_piece kind = last ? SVL_PIECE_LAST : SVL_PIECE;
     enum svl_verdict v;
 
+    if (x->state == SVL_SENDING) {
+        if (x->on_piece(&x->pub, x->piece_arg, piece, kind) != SVL_PENDING || last)
+            x->on_piece = NULL;
+        return;
+    }
     SVL_ASSERT(x->state == SVL_LOANED && x->awaits_body);
     x->state = SVL_RUNNING;
     x->early = SVL_IDLE;
-    v = x->on_piece(&x->pub, x->piece_arg, piece, last ? SVL_PIECE_LAST : SVL_PIECE);
+    v = x->on_piece(&x->pub, x->piece_arg, piece, kind);
     if (v == SVL_PENDING && x->early >= 0)
         v = (enum svl_verdict)x->early;
     if (v == SVL_PENDING && !last && x->wire)
@@ -393,6 +403,14 @@ static void end_pieces(struct svl_exchange *x)
     x->on_piece = NULL;
     if (v != SVL_PENDING)
         finish(x);
+}
+
+void svl_exchange_pieces_lost(struct svl_exchange *x)
+{
+    svl_piece_fn *fn = x->on_piece;
+
+    x->on_piece = NULL;
+    fn(&x->pub, x->piece_arg, SVL_STR(""), SVL_PIECE_GONE);
 }
 
 void svl_exchange_body_failed(struct svl_exchange *x, int status, const char *why)

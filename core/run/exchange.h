@@ -88,7 +88,7 @@ struct svl_exchange {
     struct svl_exchange *lender;
     svl_cancel_fn *cancel;
     void *cancel_arg;
-    svl_piece_fn *on_piece; /* who takes the body's pieces while it is awaited */
+    svl_piece_fn *on_piece; /* who takes the body's pieces, awaited or while the answer is sent */
     void *piece_arg;
     uint64_t body_limit; /* 0 = the server's for whole bodies, none for streamed ones */
     const struct svl_raw_events *raw; /* who takes the connection after this answer */
@@ -120,6 +120,12 @@ static inline struct svl_exchange *svl_exchange_of(struct svl_ctx *ctx)
     return x;
 }
 
+/* Whether the body's pieces go to svl_exchange_piece(). */
+static inline bool svl_exchange_streams(const struct svl_exchange *x)
+{
+    return x->on_piece && (x->awaits_body || (x->state == SVL_SENDING && !x->sent));
+}
+
 /* One from the pool, READING, for the first byte of a request. */
 struct svl_exchange *svl_exchange_open(struct svl_worker *worker, struct svl_wire *wire,
                                        const struct svl_chain *chain,
@@ -129,6 +135,7 @@ struct svl_exchange *svl_exchange_open(struct svl_worker *worker, struct svl_wir
 void svl_exchange_start(struct svl_exchange *x);              /* the head is complete */
 void svl_exchange_body(struct svl_exchange *x, svl_str body); /* what want_body asked for */
 void svl_exchange_piece(struct svl_exchange *x, svl_str piece, bool last);
+void svl_exchange_pieces_lost(struct svl_exchange *x); /* the answer is on its way already */
 void svl_exchange_body_failed(struct svl_exchange *x, int status, const char *why);
 void svl_exchange_sent(struct svl_exchange *x);    /* write over */
 void svl_exchange_abandon(struct svl_exchange *x); /* the client has gone */

@@ -117,7 +117,7 @@ static bool may_keep(const struct svl_conn *c, const struct h1 *h, const struct 
         return false;
     if (c->eof && h->left == 0)
         return false;
-    return x->received || worth_draining(h, x);
+    return x->received || svl_exchange_streams(x) || worth_draining(h, x);
 }
 
 static void put_head(struct svl_conn *c, struct svl_exchange *x, const struct svl_framing *f,
@@ -362,7 +362,8 @@ static void h1_want_body(struct svl_wire *wire, struct svl_exchange *x)
     struct svl_conn *c = conn_of(wire);
     struct h1 *h = h1_of(c);
 
-    x->parser.on_body = collect;
+    if (x->state != SVL_SENDING)
+        x->parser.on_body = collect;
     x->parser.body_arg = x;
     if (x->parser.expects_continue && !h->continued && x->parser.body_len == 0) {
         static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -436,6 +437,8 @@ static void body_refused(struct h1 *h, int status, const char *why)
         svl_exchange_body_failed(x, status, why);
         return;
     }
+    if (svl_exchange_streams(x))
+        svl_exchange_pieces_lost(x);
     h->closing = true;
     finish_if_over(h);
 }
@@ -445,24 +448,29 @@ static void body_complete(struct h1 *h)
     struct svl_exchange *x = h->x;
 
     x->received = true;
-    if (!x->awaits_body)
+    if (!x->awaits_body) {
+        if (svl_exchange_streams(x))
+            svl_exchange_piece(x, SVL_STR(""), true);
         finish_if_over(h);
-    else if (x->on_piece)
+    } else if (x->on_piece) {
         svl_exchange_piece(x, SVL_STR(""), true);
-    else
+    } else {
         svl_exchange_body(x, collected(x));
+    }
 }
 
 /* As parse_head(). */
 static bool parse_body(struct h1 *h, const char **data, size_t *n)
 {
     struct svl_exchange *x = h->x;
-    bool streams = x->awaits_body && x->on_piece;
+    bool streams = svl_exchange_streams(x);
     enum svl_parsed parsed;
     size_t used;
 
     if (streams)
         x->parser.on_body = note_piece;
+    else if (x->state == SVL_SENDING)
+        x->parser.on_body = NULL;
     parsed = svl_parser_body(&x->parser, *data, *n, &used);
     *data += used;
     *n -= used;
@@ -493,7 +501,9 @@ static bool parse_body(struct h1 *h, const char **data, size_t *n)
 /* Whether the bytes behind the head are parsed now. */
 static bool takes_body(const struct svl_exchange *x)
 {
-    return !x->received && ((x->awaits_body && !x->body_paused) || x->sent);
+    if (x->received)
+        return false;
+    return x->sent || ((x->awaits_body || svl_exchange_streams(x)) && !x->body_paused);
 }
 
 /* Own memory for what must not go when this read is over: chunk[begin, at + left). */
@@ -672,6 +682,12 @@ static void settle(struct svl_conn *c, struct h1 *h)
     }
 }
 
+/* The last answer was given, and nobody wants the rest of its request. */
+static bool parses_no_more(const struct h1 *h)
+{
+    return h->closing && !(h->x && svl_exchange_streams(h->x));
+}
+
 static void process(struct svl_conn *c, const char *data, size_t n, bool own)
 {
     struct h1 *h = h1_of(c);
@@ -679,7 +695,7 @@ static void process(struct svl_conn *c, const char *data, size_t n, bool own)
     uint32_t requests = h->requests;
 
     h->busy = true;
-    while (n > 0 && !h->closing && !h->raw && !svl_conn_blocked(c)) {
+    while (n > 0 && !parses_no_more(h) && !h->raw && !svl_conn_blocked(c)) {
         bool more;
 
         if (!h->x) {
@@ -699,7 +715,7 @@ static void process(struct svl_conn *c, const char *data, size_t n, bool own)
     if (c->closed)
         return;
     h->busy = false;
-    if (h->closing && n > 0) {
+    if (n > 0 && parses_no_more(h)) {
         h->unread = true;
         n = 0;
     }

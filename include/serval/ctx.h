@@ -141,6 +141,10 @@ typedef enum svl_verdict svl_piece_fn(struct svl_ctx *ctx, void *arg, svl_str pi
                                       enum svl_piece kind);
 enum svl_verdict svl_stream_body(struct svl_ctx *ctx, svl_piece_fn *fn, void *arg);
 
+/* Between pieces svl_resume() may answer. With SVL_DONE the other pieces still come to fn while the
+ * answer is being sent, as long as it returns SVL_PENDING; what it returns otherwise, and after the
+ * last one, only says that it wants no more. None comes after on_done. */
+
 /* Between pieces: none comes until svl_body_continue(), and the client is held back. */
 void svl_body_pause(struct svl_ctx *ctx);
 void svl_body_continue(struct svl_ctx *ctx);
