@@ -73,6 +73,34 @@ void *svl_arena_try(struct svl_arena *arena, size_t size)
     return svl_arena_alloc(arena, size);
 }
 
+static bool make_room(struct svl_arena *arena, struct svl_text *text, size_t n)
+{
+    size_t room = text->room ? 2 * text->room : 256;
+    char *p;
+
+    while (room - text->n < n)
+        room *= 2;
+    p = svl_arena_try(arena, room);
+    if (!p)
+        return false;
+    if (text->n > 0)
+        memcpy(p, text->p, text->n);
+    text->p = p;
+    text->room = room;
+    return true;
+}
+
+bool svl_arena_append(struct svl_arena *arena, struct svl_text *text, const char *data, size_t n)
+{
+    if (n == 0)
+        return true;
+    if (n > arena->budget || (text->room - text->n < n && !make_room(arena, text, n)))
+        return false;
+    memcpy(text->p + text->n, data, n);
+    text->n += n;
+    return true;
+}
+
 void svl_arena_on_free(struct svl_arena *arena, void (*fn)(void *arg), void *arg)
 {
     struct svl_arena_cleanup *cleanup = svl_arena_alloc(arena, sizeof *cleanup);

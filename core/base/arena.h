@@ -5,6 +5,7 @@
 #define SVL_BASE_ARENA_H
 
 #include "base/pool.h"
+#include "serval/str.h"
 
 #include <stdbool.h>
 
@@ -31,6 +32,21 @@ void *svl_arena_alloc(struct svl_arena *arena, size_t size);
 
 /* NULL when the budget is used up. */
 void *svl_arena_try(struct svl_arena *arena, size_t size);
+
+/* A text that grows in an arena: p[0, n). Zeroed at first. */
+struct svl_text {
+    char *p;
+    size_t n, room;
+};
+
+/* Adds to it, within the budget. False when that is used up, and nothing was added. */
+bool svl_arena_append(struct svl_arena *arena, struct svl_text *text, const char *data, size_t n);
+
+/* What it holds; p is never NULL. Valid until more is added. */
+static inline svl_str svl_text_view(const struct svl_text *text)
+{
+    return (svl_str){text->p ? text->p : "", text->n};
+}
 
 /* fn(arg) is called by finish, the last one first. */
 void svl_arena_on_free(struct svl_arena *arena, void (*fn)(void *arg), void *arg);

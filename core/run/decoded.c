@@ -1,42 +1,26 @@
 /* The body of a request without its Content-Encoding. */
 #include "serval/decode.h"
 
+#include "base/arena.h"
 #include "serval/ctx.h"
 #include "serval/error.h"
 
-struct text {
-    struct svl_ctx *ctx;
-    char *p;
-    size_t n, room;
+struct decoded {
+    struct svl_arena *arena;
+    struct svl_text text;
 };
 
 static int collect(void *arg, const char *data, size_t n)
 {
-    struct text *text = arg;
+    struct decoded *d = arg;
 
-    if (text->room - text->n < n) {
-        size_t room = text->room ? 2 * text->room : 4096;
-        char *p;
-
-        while (room - text->n < n)
-            room *= 2;
-        p = svl_try_alloc(text->ctx, room);
-        if (!p)
-            return SVL_ELIMIT;
-        if (text->n > 0)
-            memcpy(p, text->p, text->n);
-        text->p = p;
-        text->room = room;
-    }
-    memcpy(text->p + text->n, data, n);
-    text->n += n;
-    return 0;
+    return svl_arena_append(d->arena, &d->text, data, n) ? 0 : SVL_ELIMIT;
 }
 
 int svl_body_decoded(struct svl_ctx *ctx, size_t limit, svl_str *body)
 {
     svl_str encoding = svl_header(ctx, SVL_H_CONTENT_ENCODING);
-    struct text text = {.ctx = ctx};
+    struct decoded decoded = {.arena = ctx->arena};
     struct svl_decoder *decoder;
     int err;
 
@@ -46,13 +30,13 @@ int svl_body_decoded(struct svl_ctx *ctx, size_t limit, svl_str *body)
         *body = ctx->req.body;
         return body->n <= limit ? 0 : SVL_ELIMIT;
     }
-    err = svl_decoder_open(&decoder, encoding, limit, collect, &text);
+    err = svl_decoder_open(&decoder, encoding, limit, collect, &decoded);
     if (err)
         return err;
     err = svl_decoder_push(decoder, ctx->req.body);
     if (!err)
         err = svl_decoder_end(decoder);
     svl_decoder_close(decoder);
-    *body = text.p ? (svl_str){text.p, text.n} : SVL_STR("");
+    *body = svl_text_view(&decoded.text);
     return err;
 }

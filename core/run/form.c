@@ -1,28 +1,16 @@
-/* Forms of a request: fields go to a list, files stay in memory or go to nameless files. */
+/* Forms of a request: fields go to a list, files to spools. */
 #include "serval/form.h"
 
+#include "run/spool.h"
 #include "run/values.h"
 #include "serval/error.h"
 #include "serval/field.h"
 #include "serval/request.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-/* A growing text in the arena, with an end. */
-struct text {
-    char *p;
-    size_t n, room;
-};
-
 enum how {
     UNDECIDED,
     VIEW, /* of the buffered body: pieces lie one behind the other there */
     COPY,
-    SPILL, /* to the file's fd */
 };
 
 struct svl_form {
@@ -34,104 +22,25 @@ struct svl_form {
 
     struct svl_multipart *parser; /* NULL: urlencoded */
     svl_str whole;                /* the buffered body, if it is there at once */
-    struct text text;             /* of the part going on, or of the urlencoded body */
+    struct svl_text text;         /* of the field going on, or of the urlencoded body */
+    struct svl_spool spool;       /* of the file going on */
 
     struct svl_form_file part; /* the part going on */
     bool is_file;
     enum how how;
     svl_str view;
+
+    svl_form_fn *then; /* svl_await_form() */
+    void *then_arg;
 };
 
 static int append(struct svl_form *form, const char *data, size_t n, size_t max)
 {
-    struct text *text = &form->text;
+    struct svl_text *text = &form->text;
 
     if (n > max || text->n > max - n)
         return SVL_ELIMIT;
-    if (text->room - text->n < n) {
-        size_t room = text->room ? text->room : 256;
-        char *p;
-
-        while (room - text->n < n)
-            room *= 2;
-        p = svl_try_alloc(form->ctx, room);
-        if (!p)
-            return SVL_ELIMIT;
-        if (text->n > 0)
-            memcpy(p, text->p, text->n);
-        text->p = p;
-        text->room = room;
-    }
-    memcpy(text->p + text->n, data, n);
-    text->n += n;
-    return 0;
-}
-
-/* Temporary files -------------------------------------------------------------------------- */
-
-static const char *folder_of(const struct svl_form *form)
-{
-    const char *folder = form->config.folder ? form->config.folder : getenv("TMPDIR");
-
-    return folder && *folder ? folder : "/tmp";
-}
-
-/* Without O_TMPFILE (old kernels, some file systems) the name exists for a moment. */
-static int open_named(const char *folder)
-{
-    char path[512];
-    int fd;
-
-    if ((size_t)snprintf(path, sizeof path, "%s/serval-XXXXXX", folder) >= sizeof path)
-        return -ENAMETOOLONG;
-    fd = mkostemp(path, O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    unlink(path);
-    return fd;
-}
-
-static int open_nameless(const char *folder)
-{
-    int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-
-    if (fd >= 0)
-        return fd;
-    if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL && errno != ENOENT)
-        return -errno;
-    return open_named(folder);
-}
-
-static int write_all(int fd, const char *data, size_t n)
-{
-    while (n > 0) {
-        ssize_t done = write(fd, data, n);
-
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done < 0)
-            return -errno;
-        data += done;
-        n -= (size_t)done;
-    }
-    return 0;
-}
-
-static void close_fd(void *arg)
-{
-    close((int)(intptr_t)arg);
-}
-
-static int spill(struct svl_form *form)
-{
-    int fd = open_nameless(folder_of(form));
-
-    if (fd < 0)
-        return fd;
-    svl_on_free(form->ctx, close_fd, (void *)(intptr_t)fd);
-    form->part.fd = fd;
-    form->how = SPILL;
-    return write_all(fd, form->text.p, form->text.n);
+    return svl_arena_append(form->ctx->arena, text, data, n) ? 0 : SVL_ELIMIT;
 }
 
 /* Parts ------------------------------------------------------------------------------------ */
@@ -143,8 +52,10 @@ static int on_part(void *arg, const struct svl_multipart_part *part)
 
     form->is_file = part->filename.p != NULL;
     form->how = UNDECIDED;
-    form->text = (struct text){0};
-    form->part = (struct svl_form_file){.name = svl_copy(ctx, part->name), .fd = -1};
+    form->text = (struct svl_text){0};
+    form->spool =
+        (struct svl_spool){ctx, form->config.memory, form->config.folder, .so_far.fd = -1};
+    form->part = (struct svl_form_file){.name = svl_copy(ctx, part->name)};
     if (!form->is_file)
         return 0;
     if (form->n_files == form->config.max_files)
@@ -163,31 +74,24 @@ static bool is_in(svl_str whole, const char *p)
 static int on_data(void *arg, const char *data, size_t n)
 {
     struct svl_form *form = arg;
-    size_t max = form->is_file ? form->config.memory : form->config.max_field;
+    uint64_t max = form->is_file ? form->config.max_file : form->config.max_field;
 
-    form->part.size += n;
-    if (form->is_file && form->config.max_file && form->part.size > form->config.max_file)
+    form->part.content.size += n;
+    if (max && form->part.content.size > max)
         return SVL_ELIMIT;
     if (form->how == UNDECIDED) {
         form->how = is_in(form->whole, data) ? VIEW : COPY;
         form->view = (svl_str){data, 0};
     }
-    if (form->how == VIEW) {
-        form->view.n += n;
-        return form->is_file || form->view.n <= max ? 0 : SVL_ELIMIT;
-    }
-    if (form->how == COPY && form->is_file && form->text.n + n > max) {
-        int err = spill(form);
-
-        if (err)
-            return err;
-    }
-    if (form->how == SPILL)
-        return write_all(form->part.fd, data, n);
-    return append(form, data, n, max);
+    if (form->how == COPY && form->is_file)
+        return svl_spool_add(&form->spool, data, n);
+    if (form->how == COPY)
+        return append(form, data, n, form->config.max_field);
+    form->view.n += n;
+    return 0;
 }
 
-static void add_file(struct svl_form *form, svl_str bytes)
+static void add_file(struct svl_form *form)
 {
     if (form->n_files == form->room) {
         unsigned room = form->room ? form->room * 2 : 4;
@@ -198,21 +102,21 @@ static void add_file(struct svl_form *form, svl_str bytes)
         form->files = files;
         form->room = room;
     }
-    if (form->part.fd < 0)
-        form->part.bytes = bytes;
+    if (form->how == VIEW)
+        form->part.content = (struct svl_spooled){form->view.n, form->view, -1};
+    else
+        form->part.content = svl_spool_end(&form->spool);
     form->files[form->n_files++] = form->part;
 }
 
 static int on_end(void *arg)
 {
     struct svl_form *form = arg;
-    svl_str bytes = form->how == VIEW ? form->view : (svl_str){form->text.p, form->text.n};
+    svl_str text = form->how == VIEW ? form->view : svl_text_view(&form->text);
 
-    if (!bytes.p)
-        bytes = SVL_STR("");
     if (!form->is_file)
-        return svl_args_add(&form->fields, form->part.name, bytes);
-    add_file(form, bytes);
+        return svl_args_add(&form->fields, form->part.name, text);
+    add_file(form);
     return 0;
 }
 
@@ -284,7 +188,7 @@ int svl_form_end(struct svl_form *form)
         return err;
     if (form->parser)
         return failed(form, svl_multipart_end(form->parser));
-    return failed(form, svl_args_parse(&form->fields, (svl_str){form->text.p, form->text.n}));
+    return failed(form, svl_args_parse(&form->fields, svl_text_view(&form->text)));
 }
 
 static int read_whole(struct svl_form *form, svl_str body)
@@ -347,53 +251,37 @@ const struct svl_form_file *svl_form_file(struct svl_ctx *ctx, svl_str name)
     return NULL;
 }
 
-/* Keeping files ---------------------------------------------------------------------------- */
+/* In pieces -------------------------------------------------------------------------------- */
 
-static int copy_fd(int to, int from, uint64_t size)
+static enum svl_verdict on_piece(struct svl_ctx *ctx, void *arg, svl_str piece, enum svl_piece kind)
 {
-    char piece[16384];
-    off_t at = 0;
+    struct svl_form *form = arg;
+    int err;
 
-    while ((uint64_t)at < size) {
-        ssize_t n = pread(from, piece, sizeof piece, at);
-        int err;
+    if (kind == SVL_PIECE_GONE)
+        return SVL_ERROR;
+    err = svl_form_push(form, piece.p, piece.n);
+    if (!err && kind == SVL_PIECE)
+        return SVL_PENDING;
+    if (!err)
+        err = svl_form_end(form);
+    return err ? svl_spool_fail(ctx, err) : form->then(ctx, form->then_arg, form);
+}
 
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : -EIO;
-        err = write_all(to, piece, (size_t)n);
-        if (err)
-            return err;
-        at += n;
+enum svl_verdict svl_await_form(struct svl_ctx *ctx, const struct svl_form_config *config,
+                                svl_form_fn *then, void *arg)
+{
+    struct svl_form *form;
+    int err;
+
+    if (ctx->req.body.p) {
+        err = svl_form_read(ctx, config, &form);
+        return err ? svl_spool_fail(ctx, err) : then(ctx, arg, form);
     }
-    return 0;
-}
-
-static int save_copy(const struct svl_form_file *file, const char *path)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600), err;
-
-    if (fd < 0)
-        return -errno;
-    err = file->fd < 0 ? write_all(fd, file->bytes.p, file->bytes.n)
-                       : copy_fd(fd, file->fd, file->size);
-    if (close(fd) && !err)
-        err = -errno;
-    if (err)
-        unlink(path);
-    return err;
-}
-
-int svl_form_save(const struct svl_form_file *file, const char *path)
-{
-    char proc[64];
-
-    if (file->fd < 0)
-        return save_copy(file, path);
-    snprintf(proc, sizeof proc, "/proc/self/fd/%d", file->fd);
-    if (linkat(AT_FDCWD, proc, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0)
-        return 0;
-    /* Another file system, one that was unlinked after all, or no /proc. */
-    return errno == EEXIST ? -EEXIST : save_copy(file, path);
+    if (svl_form_open(ctx, config, &form) != 0)
+        return svl_fail(ctx, 415, "a form is expected");
+    form->then = then;
+    form->then_arg = arg;
+    svl_spool_limit(ctx, form->config.limits.max_total);
+    return svl_stream_body(ctx, on_piece, form);
 }

@@ -5,6 +5,7 @@
 
 #include "serval/args.h"
 #include "serval/ctx.h"
+#include "serval/spool.h"
 
 /* Parsing multipart/form-data piece by piece ---------------------------------------------------
  *
@@ -85,9 +86,7 @@ struct svl_form_config {
 /* A part that is a file. Owner: the ctx. */
 struct svl_form_file {
     svl_str name, filename, content_type;
-    uint64_t size;
-    svl_str bytes; /* all of it while in memory; p is NULL when it is in fd */
-    int fd;        /* a file without a name, closed with the ctx; -1 when in memory */
+    struct svl_spooled content; /* svl_spooled_save() keeps it */
 };
 
 struct svl_form;
@@ -107,6 +106,14 @@ int svl_form_open(struct svl_ctx *ctx, const struct svl_form_config *config,
 int svl_form_push(struct svl_form *form, const char *data, size_t n);
 int svl_form_end(struct svl_form *form);
 
+/* `return svl_await_form(ctx, config, then, arg);` in on_request does that: then() is called with the
+ * whole form, however large it is, and its verdict is the hook's. The config's max_total is, if it
+ * says nothing, svl_body_limit() or the server's max_body. Without a form an answer is made: 415 for
+ * another type, 400 for one that is broken, 413 above a limit, 507 when the disk is full. */
+typedef enum svl_verdict svl_form_fn(struct svl_ctx *ctx, void *arg, struct svl_form *form);
+enum svl_verdict svl_await_form(struct svl_ctx *ctx, const struct svl_form_config *config,
+                                svl_form_fn *then, void *arg);
+
 /* What is in it: the fields in order, and the files in order. */
 const struct svl_args *svl_form_fields(const struct svl_form *form);
 const struct svl_form_file *svl_form_files(const struct svl_form *form, unsigned *n);
@@ -115,9 +122,5 @@ const struct svl_form_file *svl_form_files(const struct svl_form *form, unsigned
  * there is none, or no form. Read the form with the default config, if it was not read before. */
 svl_str svl_form(struct svl_ctx *ctx, svl_str name);
 const struct svl_form_file *svl_form_file(struct svl_ctx *ctx, svl_str name);
-
-/* Keeps a file: gives it the name `path`, which must not exist, with the mode 0600. One on the
- * same file system is not copied. Blocks the loop while it copies. Returns 0 or -errno (-EEXIST). */
-int svl_form_save(const struct svl_form_file *file, const char *path);
 
 #endif

@@ -26,6 +26,7 @@
 #include "serval/request.h"
 #include "serval/response.h"
 #include "serval/server.h"
+#include "serval/spool.h"
 #include "serval/str.h"
 #include "serval/stream.h"
 #include "serval/text.h"

@@ -78,8 +78,9 @@ static enum svl_verdict multipart(struct svl_ctx *ctx, void *arg)
     cr_assert_eq(svl_form_read(ctx, NULL, &form), 0);
     cr_assert(svl_form_files(form, &n) == file && n == 2);
     cr_assert(is(file->filename, "x.txt") && is(file->content_type, "text/x") &&
-              is(file->bytes, "data\r\n-") && file->size == 7 && file->fd == -1);
-    cr_assert(is(file[1].name, "g") && is(file[1].bytes, "") && file[1].size == 0);
+              is(file->content.bytes, "data\r\n-") && file->content.size == 7 &&
+              file->content.fd == -1);
+    cr_assert(is(file[1].name, "g") && is(file[1].content.bytes, "") && file[1].content.size == 0);
     cr_assert_null(svl_form_file(ctx, SVL_STR("a")));
     return SVL_DONE;
 }
@@ -145,23 +146,24 @@ static enum svl_verdict spilled(struct svl_ctx *ctx, void *arg)
     cr_assert_eq(push_all(ctx, &form), 0);
     f = svl_form_file(ctx, SVL_STR("f"));
     g = svl_form_file(ctx, SVL_STR("g"));
-    cr_assert(is(f->bytes, "0123456789") && f->fd == -1);
-    cr_assert(!g->bytes.p && g->fd >= 0 && g->size == 11);
-    cr_assert(pread(g->fd, text, sizeof text, 0) == 11 && memcmp(text, "0123456789a", 11) == 0);
+    cr_assert(is(f->content.bytes, "0123456789") && f->content.fd == -1);
+    cr_assert(!g->content.bytes.p && g->content.fd >= 0 && g->content.size == 11);
+    cr_assert(pread(g->content.fd, text, sizeof text, 0) == 11 &&
+              memcmp(text, "0123456789a", 11) == 0);
     cr_assert(is(svl_form(ctx, SVL_STR("a")), "a field is never a file"));
 
     snprintf(path, sizeof path, "%s/f", folder);
-    cr_assert_eq(svl_form_save(f, path), 0);
+    cr_assert_eq(svl_spooled_save(&f->content, path), 0);
     cr_assert(is(contents(path), "0123456789"));
-    cr_assert_eq(svl_form_save(f, path), -EEXIST);
-    cr_assert_eq(svl_form_save(g, path), -EEXIST);
+    cr_assert_eq(svl_spooled_save(&f->content, path), -EEXIST);
+    cr_assert_eq(svl_spooled_save(&g->content, path), -EEXIST);
     cr_assert(is(contents(path), "0123456789"));
     unlink(path);
-    cr_assert_eq(svl_form_save(g, path), 0);
+    cr_assert_eq(svl_spooled_save(&g->content, path), 0);
     cr_assert(stat(path, &st) == 0 && (st.st_mode & 0777) == 0600);
     cr_assert(is(contents(path), "0123456789a"));
     unlink(path);
-    cr_assert_eq(svl_form_save(g, "/nowhere/f"), -ENOENT);
+    cr_assert_eq(svl_spooled_save(&g->content, "/nowhere/f"), -ENOENT);
     return SVL_DONE;
 }
 
