@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Bytes of a file per round of the loop, so that one peer does not hold it. In one call: the
  * kernel pushes out what it has, and wakes the peer, at the end of each. */
@@ -151,12 +152,16 @@ static void readable(struct svl_conn *c)
     }
 }
 
+/* The kernel is asked again once it is known what is wanted next: the next piece of a body may
+ * block as well. */
 static void writable(struct svl_conn *c)
 {
     if (!c->out || svl_conn_flush(c) != SVL_FLUSHED)
         return;
-    watch(c, c->wanted & ~SVL_WATCH_WRITE);
+    c->wanted &= (uint8_t)~SVL_WATCH_WRITE;
     c->protocol->on_drained(c);
+    if (c->watching & ~c->wanted & SVL_WATCH_WRITE)
+        watch(c, c->wanted);
 }
 
 void svl_conn_ready(struct svl_conn *c, int events)
@@ -247,12 +252,42 @@ void svl_conn_commit(struct svl_conn *c, size_t n)
         c->worker->gather.len += n;
 }
 
+/* A file that has to wait for the peer may change meanwhile, and what sendfile() has handed over
+ * changes with it. So each further piece is sent only of the version that the first one was of. A
+ * file that has only grown is somebody's log: its beginning is what it was. */
+static void note_version(struct svl_out *out)
+{
+    struct stat st;
+
+    if (out->tail.kind != SVL_TAIL_FILE)
+        return;
+    if (fstat(out->tail.fd, &st))
+        memset(&st, 0, sizeof st);
+    out->size = st.st_size;
+    out->mtime = st.st_mtim;
+}
+
+static bool has_changed(const struct svl_out *out)
+{
+    struct stat st;
+
+    if (out->tail.kind != SVL_TAIL_FILE)
+        return false;
+    if (fstat(out->tail.fd, &st))
+        return true;
+    if (st.st_size != out->size)
+        return st.st_size < out->size;
+    return st.st_mtim.tv_sec != out->mtime.tv_sec || st.st_mtim.tv_nsec != out->mtime.tv_nsec;
+}
+
 void svl_conn_tail(struct svl_conn *c, const struct svl_tail *tail)
 {
-    if (c->out)
-        c->out->tail = *tail;
-    else
+    if (!c->out) {
         claim(c)->tail = *tail;
+        return;
+    }
+    c->out->tail = *tail;
+    note_version(c->out);
 }
 
 static ssize_t write_bytes(struct svl_conn *c, const char *bytes, size_t n,
@@ -325,21 +360,36 @@ static int send_all(struct svl_conn *c, const char **bytes, size_t *n, struct sv
     return file ? send_file(c, tail) : 1;
 }
 
+/* For the peer, or for the disk. A mask that also has what is no longer wanted is left as it is. */
+static void wait_to_write(struct svl_conn *c)
+{
+    if (c->prefetch)
+        watch(c, c->wanted & ~SVL_WATCH_WRITE);
+    else if (c->watching & SVL_WATCH_WRITE)
+        c->wanted |= SVL_WATCH_WRITE;
+    else
+        watch(c, c->wanted | SVL_WATCH_WRITE);
+}
+
 static enum svl_flush flush_out(struct svl_conn *c)
 {
     struct svl_out *out = c->out;
     const char *bytes = out->chunk->bytes + out->at;
     size_t n = out->chunk->len - out->at;
-    int sent = send_all(c, &bytes, &n, &out->tail);
+    int sent = has_changed(out) ? -EIO : send_all(c, &bytes, &n, &out->tail);
 
     out->at = out->chunk->len - n;
+    if (sent == 1 && has_changed(out)) { /* all of it is on its way, of two versions maybe */
+        c->transport->discard(c);
+        sent = -EIO;
+    }
     if (sent < 0)
         c->unsent = out->tail.kind == SVL_TAIL_NONE ? 0 : out->tail.left;
     if (sent != 0)
         drop_out(c);
     if (sent != 0)
         return sent < 0 ? SVL_GONE : SVL_FLUSHED;
-    watch(c, c->prefetch ? c->wanted & ~SVL_WATCH_WRITE : c->wanted | SVL_WATCH_WRITE);
+    wait_to_write(c);
     return SVL_BLOCKED;
 }
 
@@ -362,7 +412,8 @@ static enum svl_flush flush_gather(struct svl_conn *c, struct svl_gather *g)
     memcpy(out->chunk->bytes, bytes, n);
     out->chunk->len = n;
     out->tail = tail;
-    watch(c, c->prefetch ? c->wanted : c->wanted | SVL_WATCH_WRITE);
+    note_version(out);
+    wait_to_write(c);
     return SVL_BLOCKED;
 }
 

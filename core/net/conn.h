@@ -11,6 +11,7 @@
 #include "net/worker.h"
 
 #include <sys/uio.h>
+#include <time.h>
 
 #define SVL_CONN_STATE 96 /* bytes a protocol has in each connection */
 #define SVL_CONN_MAGIC 0x5ec07710u
@@ -26,7 +27,9 @@ struct svl_transport {
     size_t (*unread)(struct svl_conn *c); /* written bytes the peer's system has not taken yet;
                                            * NULL = there are none, ever */
     void (*shutdown)(struct svl_conn *c); /* no more writes */
-    void (*close)(struct svl_conn *c);    /* ends in svl_conn_free() */
+    void (*discard)(
+        struct svl_conn *c); /* what the peer has not got by the close, it shall not get */
+    void (*close)(struct svl_conn *c); /* ends in svl_conn_free() */
 };
 
 /* What the bytes mean. */
@@ -46,6 +49,8 @@ struct svl_out {
     struct svl_chunk *chunk; /* bytes[at, chunk->len) */
     size_t at;
     struct svl_tail tail;
+    int64_t size; /* of the tail's file, when it began to wait */
+    struct timespec mtime;
 };
 
 struct svl_conn {

@@ -11,6 +11,8 @@
 #include <unistd.h>
 #include <uv.h>
 
+#define AT_HAND_MS 10
+
 struct svl_prefetch {
     uv_work_t work;
     struct svl_worker *worker;
@@ -84,11 +86,18 @@ static bool start(struct svl_conn *c, int fd, int64_t offset, size_t n)
 
 bool svl_prefetch_ready(struct svl_conn *c, int fd, int64_t offset, size_t n)
 {
+    struct svl_at_hand *last = &c->worker->at_hand[(unsigned)fd % SVL_AT_HAND];
+    uint64_t now = svl_now_ms(c->worker);
+
     if (c->prefetch)
         return false;
-    if (cached_at(fd, offset) && cached_at(fd, offset + (int64_t)n - 1))
+    /* What was sent a moment ago is not out of the page cache yet. */
+    if (last->fd == fd && last->offset == offset && last->n == n && now < last->until_ms)
         return true;
-    return !start(c, fd, offset, n);
+    if (!cached_at(fd, offset) || !cached_at(fd, offset + (int64_t)n - 1))
+        return !start(c, fd, offset, n);
+    *last = (struct svl_at_hand){fd, offset, n, now + AT_HAND_MS};
+    return true;
 }
 
 void svl_prefetch_forget(struct svl_conn *c)

@@ -74,6 +74,12 @@ static void mem_shutdown(struct svl_conn *c)
         mem->on_shutdown(mem);
 }
 
+/* What was written has arrived. */
+static void mem_discard(struct svl_conn *c)
+{
+    (void)c;
+}
+
 /* The struct must outlive this call, as a socket's does: it is freed in the loop's next round,
  * by a timer that is due at once. */
 static void on_free(struct svl_timer *timer)
@@ -99,6 +105,7 @@ static const struct svl_transport memory = {
     .sendfile = mem_sendfile,
     .watch = mem_watch,
     .shutdown = mem_shutdown,
+    .discard = mem_discard,
     .close = mem_close,
 };
 

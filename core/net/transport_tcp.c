@@ -108,6 +108,12 @@ static void tcp_shutdown(struct svl_conn *c)
     shutdown(c->fd, SHUT_WR);
 }
 
+/* Closing resets the connection then. */
+static void tcp_discard(struct svl_conn *c)
+{
+    setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1}, sizeof(struct linger));
+}
+
 static void on_closed(uv_handle_t *handle)
 {
     svl_conn_free(&svl_container(handle, struct tcp, poll)->conn);
@@ -127,6 +133,7 @@ static const struct svl_transport tcp = {
     .watch = tcp_watch,
     .unread = tcp_unread,
     .shutdown = tcp_shutdown,
+    .discard = tcp_discard,
     .close = tcp_close,
 };
 

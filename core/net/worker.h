@@ -41,6 +41,15 @@ struct svl_gather {
     struct svl_tail tail;
 };
 
+/* A part of a file that was in the page cache a moment ago, for prefetch.c. */
+#define SVL_AT_HAND 16
+struct svl_at_hand {
+    int fd;
+    int64_t offset;
+    size_t n;
+    uint64_t until_ms;
+};
+
 /* Something to do before the loop waits again. In no list when it is zeroed, and when it runs. */
 struct svl_task {
     struct svl_list link;
@@ -94,6 +103,7 @@ struct svl_worker {
     struct svl_chunk *reading; /* bytes[len, cap) is where the next read lands */
     bool pinned;               /* somebody keeps what was read in this round */
     struct svl_gather gather;
+    struct svl_at_hand at_hand[SVL_AT_HAND];
 
     struct svl_watch watch;
     struct svl_tally tally;

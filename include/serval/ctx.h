@@ -192,7 +192,8 @@ void svl_body_bytes(struct svl_ctx *ctx, svl_str bytes);  /* not copied, as svl_
 void svl_body_copy(struct svl_ctx *ctx, svl_str bytes);
 
 /* length bytes of a file from offset on. The fd is closed when the ctx is over if close_fd,
- * else it must stay open until on_done. If the file turns out shorter, the connection closes. */
+ * else it must stay open until on_done. If the file turns out shorter, or is overwritten while it
+ * waits for the client, the connection closes. */
 void svl_body_file(struct svl_ctx *ctx, int fd, int64_t offset, int64_t length, bool close_fd);
 
 /* A body that is asked for piece by piece. length -1 = not known: sent chunked (RFC 9112 7.1),
