@@ -79,10 +79,8 @@ static struct svl_fs_config fs = {.listing = SVL_FS_LISTING_ON};
 #define FS(kind, field) .missing = "fs"
 #endif
 
-static struct svl_serving serving = {.dir = "."};
-static int log_format; /* the words of --log; but for off as in access_log.h */
-
-enum { LOG_AUTO = 0, LOG_OFF = 3 };
+static struct svl_serving serving = {.dir = ".", .level = SVL_INFO};
+static struct svl_log_choice log_choice;
 
 /* Requests pass from top to bottom, answers from bottom to top. What has nothing to do is left out. */
 static void compose(struct svl_use *chain)
@@ -90,11 +88,13 @@ static void compose(struct svl_use *chain)
     size_t n = 0;
 
 #if SVL_HAVE_ACCESS_LOG
-    access_log.format = (enum svl_access_log_format)log_format;
-    if (log_format != LOG_OFF && (!serving.quiet || access_log.path))
+    access_log.format =
+        log_choice.template ? SVL_LOG_TEMPLATE : (enum svl_access_log_format)log_choice.format;
+    access_log.template = log_choice.template;
+    if (!log_choice.off && (!serving.quiet || access_log.path))
         chain[n++] = (struct svl_use){&svl_access_log_module, &access_log};
 #else
-    if (log_format != LOG_AUTO && log_format != LOG_OFF)
+    if (log_choice.template || (log_choice.format && !log_choice.off))
         svl_cli_refuse(SVL_EXIT_USAGE,
                        "--log: this serval was built without the access_log module");
 #endif
@@ -219,10 +219,17 @@ static const struct svl_option options[] = {
      .help = "a field for all answers", HEADERS(RULES, rules)},
 
     {.group = "Output"},
-    {.name = "log", .value = "FORMAT", .words = "auto pretty combined off", .initial = "auto",
-     .help = "access log: pretty, combined, off, or auto", .common = true, SVL_WORD(&log_format)},
+    {.name = "log", .value = "FORMAT", .initial = "auto: pretty on a terminal, else combined",
+     .words = "auto pretty combined common json logfmt off", .common = true,
+     .help = "the access log: pretty, combined, json or off; also common, logfmt, or a template, as in "
+             "'$client $path $status ${dur_ms:.2f}'",
+     SVL_TAKE(svl_take_log, struct svl_log_choice, &log_choice)},
     {.name = "log-file", .value = "FILE", ACCESS_LOG(SVL_TEXT, path),
      .help = "append the access log to a file, not to stdout"},
+    {.name = "error-log", .value = "LEVEL", .words = "debug info warning alert", .initial = "info",
+     .help = "which lines of its own the program writes to stderr", SVL_WORD(&serving.level)},
+    {.name = "no-color", .no_env = true, .take = svl_take_no_color,
+     .help = "no colours on a terminal; NO_COLOR in the environment does the same"},
     {.name = "quiet", .letter = 'q', .common = true, SVL_FLAG(&serving.quiet),
      .help = "no start-up lines, no access log on stdout"},
     {.name = "modules", .no_env = true, .take = svl_take_show_modules,
@@ -278,6 +285,27 @@ static const struct svl_section sections[] = {
      "SERVAL_LISTEN is --listen, and so on; the command line counts more. An option\n"
      "that may be repeated takes one value from each line of its variable.\n"
      "NO_COLOR, if it is set and not empty, switches colours off.\n"},
+#if SVL_HAVE_ACCESS_LOG
+    {"Templates of the access log",
+     "A template holds variables: $name, or ${name} in front of a letter. Of numbers with\n"
+     "a point, ${name:.1f} shows so many digits. What is not known is '-'; $$ is a dollar sign.\n"
+     "\n"
+     "  $client $user            its address; who has given a password\n"
+     "  $method $host $target    of the request\n"
+     "  $path $query $proto      parts of the target; the version\n"
+     "  $status $bytes_out       of the answer; bytes of its body\n"
+     "  $type $encoding $range   its Content-Type, -Encoding and -Range\n"
+     "  $dur_s $dur_ms $dur_us   how long it took\n"
+     "  $ts $time                when it ended, in RFC 3339 and as in combined\n"
+     "  $referer $ua             Referer and User-Agent\n"
+     "  $http_NAME               a field of the request: $http_accept_language\n"
+     "  $sent_http_NAME          a field of the answer\n"
+     "\n"
+     "In $query and $target, and in the formats json and logfmt, values of arguments whose names "
+     "end in "
+     "token,\n"
+     "key, password or secret are not shown.\n"},
+#endif
     {"Commands", "A command has no variables. A folder that is called like one is ./man.\n"},
     {0},
 };

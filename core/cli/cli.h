@@ -67,6 +67,8 @@ void *svl_cli_add(void *list, size_t size);
 bool svl_cli_split(const char *value, char separator, const char **left, const char **right);
 /* Place of the word in option->words, or -1. */
 int svl_cli_word(const struct svl_option *option, const char *value);
+/* "give on, off or json" */
+const char *svl_cli_say_words(const char *words);
 
 /* Commands ----------------------------------------------------------------------------------- */
 
@@ -80,7 +82,8 @@ struct svl_command {
     int (*run)(const struct svl_program *program); /* returns the exit status */
 };
 
-/* A piece of prose for --help and the manual page. A line that begins with a blank stands as it is. */
+/* A piece of prose for --help and the manual page. Lines that begin with two blanks stand as they are; every
+ * line has its end. */
 struct svl_section {
     const char *title; /* NULL ends the list */
     const char *text;
@@ -125,9 +128,6 @@ const struct svl_option *svl_option_next(const struct svl_option *table,
                                          const struct svl_option *o);
 /* The variable's name: "SERVAL_ERROR_PAGE" for --error-page. `to` has 64 bytes. */
 void svl_option_variable(char *to, const struct svl_option *option);
-/* The name out of NULL-terminated `names` that differs least from `name`, if it is near; or NULL. */
-const char *svl_nearest(const char *const *names, const char *name);
-
 /* -h (short) or --help. The second wraps at `columns`. */
 void svl_help_show(const struct svl_program *program, const struct svl_command *command, bool all,
                    int columns, FILE *file);

@@ -7,13 +7,11 @@
 #define PAGE_DATE "November 26, 2026" /* when something it says was last changed */
 
 /* Text as roff reads it: no line of ours is a request, a backslash is a backslash. */
-static void text(FILE *file, const char *from, size_t n)
+static void text(FILE *file, const char *from, size_t n, bool begins_line)
 {
+    if (begins_line && n > 0 && (from[0] == '.' || from[0] == '\''))
+        fputs("\\&", file);
     for (size_t i = 0; i < n; i++) {
-        bool begins = i == 0 || from[i - 1] == '\n';
-
-        if (begins && (from[i] == '.' || from[i] == '\''))
-            fputs("\\&", file);
         if (from[i] == '\\')
             fputs("\\e", file);
         else if (from[i] == '-')
@@ -26,26 +24,47 @@ static void text(FILE *file, const char *from, size_t n)
 /* An argument of a macro: quoted, so that it is one and no macro itself. */
 static void quoted(FILE *file, const char *from)
 {
-    fputc('"', file);
+    fputs(*from == '.' || *from == '\'' ? "\"\\&" : "\"", file);
     for (; *from; from++) {
         if (*from == '"')
             fputs("\\(dq", file);
         else
-            text(file, from, 1);
+            text(file, from, 1, false);
     }
     fputc('"', file);
+}
+
+/* Words, in lines of a decent length; a sentence begins a line, as mdoc wants it. Ends the line. */
+static void paragraph(FILE *file, const char *from)
+{
+    size_t column = 0;
+    char last = '\0';
+
+    while (*(from += strspn(from, " \n"))) {
+        size_t n = strcspn(from, " \n");
+
+        if (column > 0 && (last == '.' || column + 1 + n > 76)) {
+            fputc('\n', file);
+            column = 0;
+        }
+        if (column > 0)
+            fputc(' ', file);
+        text(file, from, n, column == 0);
+        column += n + 1;
+        from += n;
+        last = from[-1];
+    }
+    fputc('\n', file);
 }
 
 /* The first letter large, a full stop at the end. */
 static void sentence(FILE *file, const char *from)
 {
-    char first = from[0];
+    char *copy = svl_cli_copy(svl_cli_say("%s.", from));
 
-    if (islower((unsigned char)from[0]) && !isupper((unsigned char)from[1]))
-        first = (char)toupper((unsigned char)from[0]);
-    text(file, &first, 1);
-    text(file, from + 1, strlen(from + 1));
-    fputs(".\n", file);
+    if (islower((unsigned char)copy[0]) && !isupper((unsigned char)copy[1]))
+        copy[0] = (char)toupper((unsigned char)copy[0]);
+    paragraph(file, copy);
 }
 
 static void show_value(FILE *file, const struct svl_option *o)
@@ -78,7 +97,7 @@ static void show_option(FILE *file, const struct svl_option *o, bool variables)
     if (variables && !o->no_env) {
         svl_option_variable(name, o);
         fputs("In the environment:\n.Ev ", file);
-        text(file, name, strlen(name));
+        text(file, name, strlen(name), false);
         fputs(" .\n", file);
     }
 }
@@ -97,7 +116,7 @@ static void show_table(FILE *file, const struct svl_option *table, bool is_main)
             show_option(file, o, is_main);
         if (!o->name && is_main) {
             fputs(".Ss ", file);
-            text(file, o->group, strlen(o->group));
+            text(file, o->group, strlen(o->group), false);
             fputc('\n', file);
         }
     }
@@ -110,7 +129,7 @@ static void show_synopsis(FILE *file, const struct svl_command *c)
     fputs(".Nm\n", file);
     if (c->name) {
         fputs(".Cm ", file);
-        text(file, c->name, strlen(c->name));
+        text(file, c->name, strlen(c->name), false);
         fputc('\n', file);
     }
     fputs(".Op Ar OPTIONS\n", file);
@@ -118,46 +137,30 @@ static void show_synopsis(FILE *file, const struct svl_command *c)
         fprintf(file, c->operand_needed ? ".Ar %s\n" : ".Op Ar %s\n", c->operand.name);
 }
 
-/* Each sentence on a line of its own, as mdoc wants it. */
-static void sentences(FILE *file, const char *from, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        bool ends = i > 0 && from[i] == ' ' && from[i - 1] == '.';
-
-        text(file, ends ? "\n" : from + i, 1);
-    }
-}
-
-/* Lines with a blank in front stand as they are. */
+/* Lines with a blank in front stand as they are; an empty line ends a paragraph. */
 static void show_prose(FILE *file, const char *from)
 {
-    bool literal = false;
+    while (*from) {
+        const char *end = from;
 
-    for (size_t n; *from; from += n + (from[n] == '\n')) {
-        bool indented = *from == ' ';
-
-        n = strcspn(from, "\n");
-        if (indented != literal)
-            fputs(indented ? ".Bd -literal -offset 2n\n" : ".Ed\n", file);
-        literal = indented;
-        if (n == 0 && !literal) {
-            fputs(".Pp\n", file);
-            continue;
+        if (*from == ' ') {
+            fputs(".Bd -literal -offset 2n\n", file);
+            for (; *end == ' '; end = end + strcspn(end, "\n") + 1) {
+                text(file, end + 2, strcspn(end, "\n") - 2, true);
+                fputc('\n', file);
+            }
+            fputs(".Ed\n", file);
+        } else if (*from == '\n') {
+            end++;
+            if (*end != ' ')
+                fputs(".Pp\n", file);
+        } else {
+            while (*end && *end != ' ' && *end != '\n')
+                end += strcspn(end, "\n") + 1;
+            paragraph(file, svl_cli_say("%.*s", (int)(end - from), from));
         }
-        for (size_t blanks = strspn(from, " "); literal && blanks > 0; blanks = 0) {
-            size_t skip = blanks < 2 ? blanks : 2;
-
-            from += skip;
-            n -= skip;
-        }
-        if (literal)
-            text(file, from, n);
-        else
-            sentences(file, from, n);
-        fputc('\n', file);
+        from = end;
     }
-    if (literal)
-        fputs(".Ed\n", file);
 }
 
 void svl_man_show(const struct svl_program *program, FILE *file)
@@ -166,7 +169,7 @@ void svl_man_show(const struct svl_program *program, FILE *file)
 
     fputs(".Dd " PAGE_DATE "\n.Dt SERVAL 1\n.Os\n.Sh NAME\n", file);
     fprintf(file, ".Nm %s\n.Nd ", program->name);
-    text(file, program->summary, strlen(program->summary));
+    text(file, program->summary, strlen(program->summary), false);
     fputs("\n.Sh SYNOPSIS\n", file);
     for (const struct svl_command *const *c = commands; *c; c++)
         show_synopsis(file, *c);
@@ -182,7 +185,7 @@ void svl_man_show(const struct svl_program *program, FILE *file)
     fputs(".Sh COMMANDS\n", file);
     for (const struct svl_command *const *c = commands + 1; *c; c++) {
         fputs(".Ss ", file);
-        text(file, (*c)->name, strlen((*c)->name));
+        text(file, (*c)->name, strlen((*c)->name), false);
         fputc('\n', file);
         sentence(file, (*c)->summary);
         show_table(file, (*c)->options, false);

@@ -167,6 +167,27 @@ const char *svl_take_users(const struct svl_option *option, const char *value)
 }
 #endif
 
+const char *svl_take_log(const struct svl_option *option, const char *value)
+{
+    struct svl_log_choice *log = option->to;
+    int place = svl_cli_word(option, value);
+
+    if (place < 0 && !strchr(value, '$'))
+        return svl_cli_say("%s, or a template: '$client $path $status'",
+                           svl_cli_say_words(option->words));
+    *log = (struct svl_log_choice){.format = place < 0 ? 0 : place};
+    log->off = place >= 0 && !strcmp(value, "off");
+    log->template = place < 0 ? value : NULL;
+    return NULL;
+}
+
+const char *svl_take_no_color(const struct svl_option *option, const char *value)
+{
+    (void)option, (void)value;
+    setenv("NO_COLOR", "1", 1);
+    return NULL;
+}
+
 const char *svl_take_rate(const struct svl_option *option, const char *value)
 {
     static const char units[] = "smh";

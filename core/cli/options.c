@@ -8,9 +8,7 @@
 
 #include <stdlib.h>
 
-#define MAX_NAME 31
-#define MAX_MISTAKES 2 /* letters, in a name that is still recognised */
-#define MAX_NAMES 200  /* options of a command */
+#define MAX_NAMES 200 /* options of a command */
 
 const struct svl_option svl_common_options[] = {
     {.group = "Help"},
@@ -29,49 +27,6 @@ const struct svl_option *svl_option_next(const struct svl_option *table, const s
         return NULL;
     o = o ? o + 1 : table;
     return o->name || o->group ? o : NULL;
-}
-
-/* How many letters to add, drop or change to make `b` of `a`. */
-static size_t distance(svl_str a, svl_str b)
-{
-    size_t row[MAX_NAME + 1];
-
-    for (size_t j = 0; j <= b.n; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= a.n; i++) {
-        size_t corner = row[0];
-
-        row[0] = i;
-        for (size_t j = 1; j <= b.n; j++) {
-            size_t best = corner + (a.p[i - 1] != b.p[j - 1]);
-
-            corner = row[j];
-            if (best > row[j] + 1)
-                best = row[j] + 1;
-            if (best > row[j - 1] + 1)
-                best = row[j - 1] + 1;
-            row[j] = best;
-        }
-    }
-    return row[b.n];
-}
-
-const char *svl_nearest(const char *const *names, const char *name)
-{
-    size_t best = MAX_MISTAKES + 1;
-    const char *found = NULL;
-    svl_str wanted = svl_str_of(name);
-
-    for (; *names && wanted.n <= MAX_NAME; names++) {
-        svl_str known = svl_str_head(svl_str_of(*names), MAX_NAME);
-        size_t d = distance(wanted, known);
-
-        if (d < best && d < known.n) {
-            best = d;
-            found = *names;
-        }
-    }
-    return found;
 }
 
 static const struct svl_option *by_name(const struct svl_option *table, svl_str name)
@@ -102,7 +57,7 @@ static void say_unknown(const struct svl_option *table, svl_str name, char *why,
         if (o->name)
             names[n++] = o->name;
     names[n] = NULL;
-    like = svl_nearest(names, svl_cli_say("%.*s", SVL_FMT(name)));
+    like = svl_nearest(names, name);
     if (like)
         snprintf(why, size, "unknown option --%.*s; did you mean --%s?", SVL_FMT(name), like);
     else

@@ -65,7 +65,7 @@ static void say_missing(const struct svl_program *program, const char *dir)
 
     for (const struct svl_command *const *c = program->commands + 1; *c && n < 31; c++)
         names[n++] = (*c)->name;
-    like = svl_nearest(names, dir);
+    like = svl_nearest(names, svl_str_of(dir));
     if (like)
         svl_cli_refuse(SVL_EXIT_USAGE, "%s: %s; did you mean the command %s?", dir,
                        strerror(ENOENT), like);
@@ -137,8 +137,8 @@ int svl_cli_serve(const struct svl_program *program, struct svl_serving *serving
     struct svl_server *server;
     int err;
 
-    if (serving->quiet)
-        svl_log_level(SVL_WARN);
+    svl_log_level(serving->quiet && serving->level < SVL_WARN ? SVL_WARN
+                                                              : (enum svl_level)serving->level);
     err = open_server(&server, serving, &complaints);
     if (err == SVL_EBADADDR || err == SVL_ECONFIG)
         return SVL_EXIT_USAGE;

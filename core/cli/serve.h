@@ -15,6 +15,7 @@ struct svl_serving {
     const char *dir;
     const char *what; /* for people, behind the folder: "listing on, dotfiles hidden" */
     bool quiet;
+    int level; /* of the program's own lines: enum svl_level */
 };
 
 /* Options of `listen`. */
@@ -25,6 +26,18 @@ void svl_cli_check_folder(const struct svl_program *program, const char *dir);
 
 /* Returns the exit status. On a terminal, and without an address given, the next free port is taken. */
 int svl_cli_serve(const struct svl_program *program, struct svl_serving *serving);
+
+/* --log: one of the words, which stand in the order of enum svl_access_log_format with "off" behind them, or
+ * a template, which has a '$' in it. */
+struct svl_log_choice {
+    int format; /* the place of the word */
+    bool off;
+    const char *template; /* NULL = none; `format` says nothing then */
+};
+svl_take_fn svl_take_log;
+
+/* --no-color: as if NO_COLOR were set. */
+svl_take_fn svl_take_no_color;
 
 /* Takers for what is a module's own type (modules.c); `to` is the address of the config's field. Without
  * the module they are not there. */

@@ -114,8 +114,7 @@ int svl_cli_word(const struct svl_option *option, const char *value)
     return -1;
 }
 
-/* "give on, off or json" */
-static const char *say_words(const char *words)
+const char *svl_cli_say_words(const char *words)
 {
     const char *text = "give ";
     svl_str word = next_word(&words), next;
@@ -136,7 +135,7 @@ const char *svl_take_word(const struct svl_option *option, const char *value)
     int place = svl_cli_word(option, value);
 
     if (place < 0)
-        return say_words(option->words);
+        return svl_cli_say_words(option->words);
     memcpy(option->to, &place, sizeof place); /* an enum is as large as an int */
     return NULL;
 }
@@ -146,7 +145,7 @@ const char *svl_take_switch(const struct svl_option *option, const char *value)
     int place = svl_cli_word(option, value);
 
     if (place < 0)
-        return say_words(option->words);
+        return svl_cli_say_words(option->words);
     *(bool *)option->to = place == 1;
     return NULL;
 }

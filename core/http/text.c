@@ -367,3 +367,50 @@ bool svl_is_token(svl_str s)
             return false;
     return s.n > 0;
 }
+
+/* --- Near misses ---------------------------------------------------------------------------- */
+
+#define MAX_NAME 31
+#define MAX_MISTAKES 2 /* letters, in a name that is still recognised */
+
+/* How many letters to add, drop or change to make `b` of `a`. */
+static size_t distance(svl_str a, svl_str b)
+{
+    size_t row[MAX_NAME + 1];
+
+    for (size_t j = 0; j <= b.n; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= a.n; i++) {
+        size_t corner = row[0];
+
+        row[0] = i;
+        for (size_t j = 1; j <= b.n; j++) {
+            size_t best = corner + (a.p[i - 1] != b.p[j - 1]);
+
+            corner = row[j];
+            if (best > row[j] + 1)
+                best = row[j] + 1;
+            if (best > row[j - 1] + 1)
+                best = row[j - 1] + 1;
+            row[j] = best;
+        }
+    }
+    return row[b.n];
+}
+
+const char *svl_nearest(const char *const *names, svl_str name)
+{
+    size_t best = MAX_MISTAKES + 1;
+    const char *found = NULL;
+
+    for (; *names && name.n <= MAX_NAME; names++) {
+        svl_str known = svl_str_head(svl_str_of(*names), MAX_NAME);
+        size_t d = distance(name, known);
+
+        if (d < best && d < known.n) {
+            best = d;
+            found = *names;
+        }
+    }
+    return found;
+}

@@ -51,4 +51,8 @@ void svl_header_canonical(char *to, svl_str name);
 /* Whether s is a token (RFC 9110 5.6.2): not empty, letters, digits and !#$%&'*+-.^_`|~ */
 bool svl_is_token(svl_str s);
 
+/* For messages: the one of `names` (NULL at the end) that a typing error of at most two letters makes
+ * `name` of, the nearest if there are several; NULL if there is none. */
+const char *svl_nearest(const char *const *names, svl_str name);
+
 #endif

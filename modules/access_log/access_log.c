@@ -2,10 +2,12 @@
 #include "serval/mod/access_log.h"
 
 #include "line.h"
+#include "variables.h"
 #include "writer.h"
 
 #include "serval/error.h"
 #include "serval/log.h"
+#include "serval/request.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -15,6 +17,7 @@
 
 #define MAX_LINE (32 * 1024)
 #define MAX_METHOD 64
+#define MAX_USER 256
 #define MAX_TARGET (16 * 1024)
 #define MAX_FIELD (4 * 1024)
 #define TARGET_COLUMN 40 /* pretty: where the sizes begin, when the target is short */
@@ -31,12 +34,12 @@ struct log {
     char line[MAX_LINE];
 };
 
-/* When the request came, for the pretty format. Zero if nobody asked on_request. */
+/* When the request came, for formats that say how long it took. Zero if nobody asked on_request. */
 struct times {
     struct timespec start;
 };
 
-/* Combined (NCSA) ---------------------------------------------------------------------------*/
+/* Common and combined (NCSA) ---------------------------------------------------------------------------*/
 
 static void field(struct line *l, svl_str value)
 {
@@ -62,16 +65,39 @@ static void request_line(struct line *l, const struct svl_request *req)
     svl_line_char(l, '"');
 }
 
-static void combined(struct line *l, struct svl_ctx *ctx, svl_str peer, svl_str stamp, int status)
+static void user(struct line *l, const struct svl_ctx *ctx)
+{
+    const svl_str *name = svl_value_get(ctx, "serval.basic_auth"); /* what that module leaves */
+
+    if (!name || !name->n) {
+        svl_line_char(l, '-');
+        return;
+    }
+    for (size_t i = 0; i < name->n && i < MAX_USER; i++) { /* one word, for those who read words */
+        if (name->p[i] == ' ')
+            svl_line_text(l, SVL_STR("\\x20"));
+        else
+            svl_line_escaped(l, (svl_str){name->p + i, 1}, 8);
+    }
+}
+
+static void common(struct line *l, struct svl_ctx *ctx, svl_str peer, svl_str stamp, int status)
 {
     svl_line_text(l, peer);
-    svl_line_text(l, SVL_STR(" - - "));
+    svl_line_text(l, SVL_STR(" - "));
+    user(l, ctx);
+    svl_line_char(l, ' ');
     svl_line_text(l, stamp);
     request_line(l, &ctx->req);
     svl_line_char(l, ' ');
     svl_line_number(l, (uint64_t)status);
     svl_line_char(l, ' ');
     svl_line_number(l, ctx->res.sent);
+}
+
+static void combined(struct line *l, struct svl_ctx *ctx, svl_str peer, svl_str stamp, int status)
+{
+    common(l, ctx, peer, stamp, status);
     field(l, svl_header(ctx, SVL_H_REFERER));
     field(l, svl_header(ctx, SVL_H_USER_AGENT));
 }
@@ -104,18 +130,29 @@ static void human_size(char *to, size_t size, uint64_t n)
     snprintf(to, size, "%.1f %s", v, units[u]);
 }
 
-static void human_time(char *to, size_t size, const struct times *times)
+static bool is_timed(const struct times *times)
+{
+    return times && (times->start.tv_sec || times->start.tv_nsec);
+}
+
+static int64_t microseconds_since(const struct times *times)
 {
     struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)(now.tv_sec - times->start.tv_sec) * 1000000 +
+           (now.tv_nsec - times->start.tv_nsec) / 1000;
+}
+
+static void human_time(char *to, size_t size, const struct times *times)
+{
     double ms;
 
-    if (!times || (!times->start.tv_sec && !times->start.tv_nsec)) {
+    if (!is_timed(times)) {
         snprintf(to, size, "-");
         return;
     }
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    ms = (double)(now.tv_sec - times->start.tv_sec) * 1e3 +
-         (double)(now.tv_nsec - times->start.tv_nsec) / 1e6;
+    ms = (double)microseconds_since(times) / 1e3;
     if (ms < 9999.5)
         snprintf(to, size, ms < 99.95 ? "%.2f ms" : "%.0f ms", ms);
     else
@@ -128,6 +165,7 @@ static void pretty(struct line *l, struct svl_ctx *ctx, svl_str peer, svl_str st
 {
     const struct svl_request *req = &ctx->req;
     char size[16], time[16], tail[64];
+    svl_str coding = svl_headers_get(&ctx->res.headers, SVL_H_CONTENT_ENCODING);
     const char *from;
 
     human_size(size, sizeof size, ctx->res.sent);
@@ -151,9 +189,13 @@ static void pretty(struct line *l, struct svl_ctx *ctx, svl_str peer, svl_str st
     svl_line_pad(l, from, TARGET_COLUMN);
     svl_line_text(l, svl_str_of(tail));
     svl_line_text(l, peer);
+    if (coding.p) {
+        svl_line_text(l, SVL_STR("  "));
+        svl_line_escaped(l, coding, MAX_METHOD);
+    }
 }
 
-/* Both --------------------------------------------------------------------------------------*/
+/* All --------------------------------------------------------------------------------------*/
 
 /* Text of the address; the last one is kept, as a connection usually asks more than once. */
 static svl_str peer_of(struct log *log, const struct svl_ctx *ctx)
@@ -182,6 +224,20 @@ static svl_str stamp_of(struct log *log, struct svl_ctx *ctx, bool is_pretty)
     return (svl_str){log->stamp, is_pretty ? LINE_CLOCK_LEN : LINE_STAMP_LEN};
 }
 
+static struct record record_of(struct svl_ctx *ctx, svl_str peer, int status,
+                               const struct times *times)
+{
+    struct record r = {.ctx = ctx, .peer = peer, .status = status, .timed = is_timed(times)};
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    r.seconds = now.tv_sec;
+    r.fraction = (unsigned)(now.tv_nsec / 1000);
+    if (r.timed)
+        r.us = (uint64_t)microseconds_since(times);
+    return r;
+}
+
 static void log_answer(const struct svl_link *self, struct svl_ctx *ctx, const struct times *times)
 {
     const struct svl_access_log_config *cfg = self->config;
@@ -190,23 +246,37 @@ static void log_answer(const struct svl_link *self, struct svl_ctx *ctx, const s
     struct line l = {log->line, log->line + sizeof log->line - 1}; /* the newline always fits */
     svl_str peer = peer_of(log, ctx), stamp = stamp_of(log, ctx, is_pretty);
     int status = ctx->res.status ? ctx->res.status : 499; /* it left before there was an answer */
+    struct record r;
 
-    if (is_pretty)
-        pretty(&l, ctx, peer, stamp, status, times, log->colours);
-    else
-        combined(&l, ctx, peer, stamp, status);
+    switch (cfg->format) {
+    case SVL_LOG_PRETTY: pretty(&l, ctx, peer, stamp, status, times, log->colours); break;
+    case SVL_LOG_AUTO:
+    case SVL_LOG_COMBINED: combined(&l, ctx, peer, stamp, status); break;
+    case SVL_LOG_COMMON: common(&l, ctx, peer, stamp, status); break;
+    default:
+        r = record_of(ctx, peer, status, times);
+        if (cfg->format == SVL_LOG_JSON)
+            svl_record_json(&l, &r);
+        else if (cfg->format == SVL_LOG_LOGFMT)
+            svl_record_logfmt(&l, &r);
+        else
+            svl_template_write(&l, cfg->pieces, &r);
+    }
     *l.at++ = '\n';
     svl_log_put(log->ring, (svl_str){log->line, (size_t)(l.at - log->line)});
 }
 
+static bool wants_times(const struct svl_access_log_config *cfg)
+{
+    return cfg->format != SVL_LOG_COMBINED && cfg->format != SVL_LOG_COMMON;
+}
+
 static enum svl_verdict on_request(const struct svl_link *self, struct svl_ctx *ctx)
 {
-    const struct svl_access_log_config *cfg = self->config;
-
-    if (cfg->format == SVL_LOG_PRETTY) {
+    if (wants_times(self->config)) {
         struct times *times = svl_slot(self, ctx);
 
-        if (!times->start.tv_sec && !times->start.tv_nsec)
+        if (!is_timed(times))
             clock_gettime(CLOCK_MONOTONIC, &times->start);
     }
     return SVL_NEXT;
@@ -216,7 +286,7 @@ static void on_done(const struct svl_link *self, struct svl_ctx *ctx)
 {
     const struct svl_access_log_config *cfg = self->config;
 
-    log_answer(self, ctx, cfg->format == SVL_LOG_PRETTY ? svl_slot(self, ctx) : NULL);
+    log_answer(self, ctx, wants_times(cfg) ? svl_slot(self, ctx) : NULL);
 }
 
 static void on_refused(const struct svl_link *self, struct svl_ctx *ctx)
@@ -229,9 +299,17 @@ static void on_refused(const struct svl_link *self, struct svl_ctx *ctx)
 static int setup(void *config)
 {
     struct svl_access_log_config *cfg = config;
-    int err = svl_log_writer_open(&cfg->writer, cfg->path);
+    int err;
 
+    if (cfg->format == SVL_LOG_TEMPLATE) {
+        cfg->pieces = svl_template_open(cfg->template ? cfg->template : "");
+        if (!cfg->pieces)
+            return SVL_ECONFIG;
+    }
+    err = svl_log_writer_open(&cfg->writer, cfg->path);
     if (err) {
+        svl_template_close(cfg->pieces);
+        cfg->pieces = NULL;
         svl_log(SVL_ALERT, "access_log: %s: %s", cfg->path ? cfg->path : "stdout",
                 svl_strerror(err));
         return err;
@@ -248,6 +326,8 @@ static void teardown(void *config)
 
     svl_log_writer_close(cfg->writer);
     cfg->writer = NULL;
+    svl_template_close(cfg->pieces);
+    cfg->pieces = NULL;
 }
 
 static bool wants_colours(int fd)
@@ -286,7 +366,7 @@ static void worker_exit(struct svl_link *self, struct svl_worker *worker)
 
 const struct svl_module svl_access_log_module = {
     .name = "access_log",
-    .summary = "one line per answer: pretty or NCSA combined",
+    .summary = "one line per answer: pretty, NCSA, JSON, logfmt or a template",
     .config_size = sizeof(struct svl_access_log_config),
     .slot_size = sizeof(struct times),
     .setup = setup,

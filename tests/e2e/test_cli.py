@@ -61,7 +61,7 @@ def a_bad_number_is_said(folder):
         refuses(2, r"--port %s: not a port" % (re.escape(bad) or "''"), "--port=" + bad, folder)
     for bad in ("", "0", "-1", "two", "1000000"):
         refuses(2, r"--workers %s: .*auto" % (re.escape(bad) or "''"), "--workers=" + bad, folder)
-    refuses(2, r"--log json: .*combined", "--log", "json", folder)
+    refuses(2, r"--log xml: .*combined", "--log", "xml", folder)
 
 
 @test
@@ -310,9 +310,15 @@ def refused_messages_are_logged_and_cannot_forge_lines(folder):
 
 @test
 def a_log_that_nobody_reads_does_not_stop_the_server(folder):
+    matches("lines dropped", nobody_reads(folder))
+    equal(nobody_reads(folder, "--error-log", "alert"), "")  # that is only a warning
+
+
+def nobody_reads(folder, *args):
+    """Serves with a log that blocks; returns what was said on stderr."""
     write(folder + "/x", "x")
     reader, writer = os.pipe()
-    process = subprocess.Popen([BIN, "-l", "unix:%s/l.sock" % folder, folder], stdout=writer,
+    process = subprocess.Popen([BIN, "-l", "unix:%s/l.sock" % folder, *args, folder], stdout=writer,
                                stderr=subprocess.PIPE)
     os.close(writer)
     try:
@@ -327,7 +333,7 @@ def a_log_that_nobody_reads_does_not_stop_the_server(folder):
                     equal(answers.next()[2], b"x")
         process.send_signal(signal.SIGTERM)
         equal(wait_for(process), 0)
-        matches("lines dropped", process.stderr.read().decode())
+        return process.stderr.read().decode()
     finally:
         process.kill()
         process.wait()

@@ -2,6 +2,7 @@
 #include "serval/mod/access_log.h"
 
 #include "../../modules/access_log/line.h"
+#include "../../modules/access_log/variables.h"
 #include "../../modules/access_log/writer.h"
 #include "support/loopback.h"
 
@@ -102,6 +103,103 @@ Test(access_log, a_file_is_combined_unless_told_otherwise)
 
     loopback_get(l, "/", "");
     expect_match(close_log(l), "^memory - - ");
+}
+
+Test(access_log, common_is_combined_without_its_fields)
+{
+    struct loopback *l = open_log(SVL_LOG_COMMON);
+
+    loopback_get(l, "/x", "Referer: http://r/\r\n");
+    expect_match(close_log(l), "^memory - - " STAMP " \"GET /x HTTP/1\\.1\" 200 5\n$");
+}
+
+#define TIME "[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]\\.[0-9]{6}Z"
+
+Test(access_log, json_has_an_object_a_line)
+{
+    struct loopback *l = open_log(SVL_LOG_JSON);
+
+    loopback_get(l, "/a%20b?c=d&token=s3cret&api_key=k&monkey=m", "User-Agent: \"\xff\t\\\r\n");
+    loopback_ask(l, "GET /no-host HTTP/1.1\r\n\r\n");
+    loopback_reconnect(l);
+    loopback_ask(l, "\x16\x03\x01 hello\r\n\r\n");
+    expect_match(
+        close_log(l),
+        "^\\{\"ts\":\"" TIME "\",\"client\":\"memory\",\"method\":\"GET\",\"host\":\"[^\"]*\","
+        "\"path\":\"/a%20b\",\"query\":\"c=d&token=\\.\\.\\.&api_key=\\.\\.\\.&monkey=m\","
+        "\"proto\":\"HTTP/1\\.1\",\"status\":200,\"bytes_out\":5,\"dur_us\":[0-9]+,"
+        "\"ua\":\"\\\\\"\\\\ufffd\\\\u0009\\\\\\\\\"\\}\n"
+        "\\{\"ts\":\"" TIME "\",\"client\":\"memory\",[^\n]*\"status\":400,[^\n]*\\}\n"
+        "\\{\"ts\":\"" TIME "\",\"client\":\"memory\",\"status\":400,\"bytes_out\":[0-9]+\\}\n$");
+}
+
+Test(access_log, logfmt_quotes_what_has_to_be)
+{
+    struct loopback *l = open_log(SVL_LOG_LOGFMT);
+
+    loopback_get(l, "/a?b=c", "User-Agent: x y\r\nReferer: http://r/\r\n");
+    expect_match(close_log(l),
+                 "^ts=" TIME " client=memory method=GET host=[^ ]* path=/a query=\"b=c\" "
+                 "proto=HTTP/1\\.1 status=200 bytes_out=5 dur_us=[0-9]+ "
+                 "referer=http://r/ ua=\"x y\"\n$");
+}
+
+static struct loopback *open_template(const char *template)
+{
+    const struct svl_use chain[] = {
+        SVL_USE(access_log, .path = path, .format = SVL_LOG_TEMPLATE, .template = template),
+        SVL_USE_END};
+
+    return loopback_open(&(struct svl_server_config){.chain = chain, .handler = answer});
+}
+
+Test(access_log, a_template_says_what_is_asked_for)
+{
+    struct loopback *l =
+        open_template("$$[$client|${method}x|$target|$query|$status|${dur_ms:.1f}|$dur_s|"
+                      "$user|$http_x_a|$sent_http_x|$type|$ts|$time]$$");
+
+    loopback_get(l, "/a?b&Token=x", "X-A: \"\r\n");
+    expect_match(
+        close_log(l),
+        "^\\$\\[memory\\|GETx\\|/a\\?b&Token=\\.\\.\\.\\|b&Token=\\.\\.\\.\\|200\\|[0-9]+\\.[0-9]"
+        "\\|[0-9]+\\.[0-9]{3}\\|-\\|\\\\x22\\|-\\|text/plain[^|]*\\|" TIME "\\|" STAMP "\\]\\$\n$");
+}
+
+Test(access_log, a_template_of_any_length_stays_one_line)
+{
+    static char template[20000];
+    struct loopback *l;
+
+    for (size_t i = 0; i + 7 < sizeof template; i += 7)
+        memcpy(template + i, "$target", 7);
+    l = open_template(template);
+    loopback_get(l, "/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "");
+    close_log(l);
+    cr_expect_gt(strlen(text), 32 * 1024 - 64);
+    cr_expect_leq(strlen(text), 32 * 1024);
+    cr_expect_eq(strcspn(text, "\n"), strlen(text) - 1);
+}
+
+/* The longest fields a server takes are cut, and the objects stay whole. */
+Test(access_log, long_fields_leave_an_object_whole)
+{
+    struct loopback *l;
+    static char request[65536];
+    char *at = request;
+    const struct svl_use chain[] = {SVL_USE(access_log, .path = path, .format = SVL_LOG_JSON),
+                                    SVL_USE_END};
+
+    l = loopback_open(&(struct svl_server_config){
+        .chain = chain, .handler = answer, .max_head = 65536, .max_target = 40000});
+    at += sprintf(at, "GET /%0*d?%0*d HTTP/1.1\r\nHost: x\r\n", 12000, 1, 12000, 2);
+    at += sprintf(at, "Referer: %0*d\r\nUser-Agent: ", 9000, 3);
+    memset(at, '"', 9000);
+    strcpy(at + 9000, "\r\n\r\n");
+    loopback_ask(l, request);
+    close_log(l);
+    cr_expect_gt(strlen(text), 20000);
+    expect_match(text, "^\\{[^\n]*\"dur_us\":[0-9]+,[^\n]*\\.\\.\\.\"\\}\n$");
 }
 
 Test(access_log, a_head_answer_has_no_bytes)
@@ -210,6 +308,34 @@ Test(access_log, a_file_that_cannot_be_opened_stops_the_start)
     expect_match(said, "^access_log: /nowhere/x\\.log: [^\n]*\n$");
 }
 
+Test(access_log, a_wrong_template_stops_the_start_and_is_mended)
+{
+    static const struct {
+        const char *template, *said;
+    } cases[] = {
+        {"$statu", "there is no \\$statu; did you mean \\$status\\?"},
+        {"$frobnicate", "there is no \\$frobnicate; it knows"},
+        {"${status", "write \\$name, \\$\\{name\\} or"},
+        {"${dur_ms:.9f}", "write \\$name"},
+        {"x $", "write \\$name"},
+        {"${}", "write \\$name"},
+    };
+    struct svl_server *server;
+
+    svl_log_to(remember, NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct svl_use chain[] = {SVL_USE(access_log, .path = path,
+                                                .format = SVL_LOG_TEMPLATE,
+                                                .template = cases[i].template),
+                                        SVL_USE_END};
+
+        said[0] = '\0';
+        cr_expect_eq(svl_server_open(&server, &(struct svl_server_config){.chain = chain}),
+                     SVL_ECONFIG);
+        expect_match(said, cases[i].said);
+    }
+}
+
 /* The pieces ----------------------------------------------------------------------------------*/
 
 static const char *escaped(svl_str s, size_t size, size_t room)
@@ -230,6 +356,73 @@ Test(access_log_line, only_plain_bytes_stay_as_they_are)
                      "\\x22\\x5c\\x01\\x1f\\x7f\\x80\\xff");
     cr_expect_str_eq(escaped((svl_str){"a\0b", 3}, 200, 200), "a\\x00b");
     cr_expect_str_eq(escaped(SVL_STR_NONE, 200, 200), "");
+}
+
+static const char *as_json(svl_str s, size_t size, size_t room)
+{
+    static char out[256];
+    struct line l = {out, out + size};
+
+    svl_line_json(&l, s, room);
+    cr_assert_leq(l.at, out + size);
+    *l.at = '\0';
+    return out;
+}
+
+Test(access_log_line, json_keeps_utf8_and_nothing_else)
+{
+    static const char *const kept[] = {"",
+                                       "a b/~",
+                                       "\xc3\xa9",
+                                       "\xe2\x82\xac",
+                                       "\xf0\x9f\x98\x80",
+                                       "\xed\x9f\xbf",
+                                       "\xee\x80\x80",
+                                       "\xf4\x8f\xbf\xbf"};
+    static const char *const lost[] = {"\x80",
+                                       "\xff",
+                                       "\xc3",
+                                       "\xc0\x80",
+                                       "\xe0\x80\x80",
+                                       "\xed\xa0\x80",
+                                       "\xf4\x90\x80\x80",
+                                       "\xf0\x80\x80\x80",
+                                       "\xe2\x82",
+                                       "\xf5\x80"};
+
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        cr_expect_str_eq(as_json(svl_str_of(kept[i]), 200, 200), kept[i]);
+    for (size_t i = 0; i < sizeof lost / sizeof *lost; i++) {
+        const char *got = as_json(svl_str_of(lost[i]), 200, 200);
+
+        cr_expect_eq(strncmp(got, "\\ufffd", 6), 0, "%zu: %s", i, got);
+        for (; *got; got++)
+            cr_expect((unsigned char)*got < 0x80);
+    }
+    cr_expect_str_eq(as_json(SVL_STR("\"\\\n\x7f"), 200, 200), "\\\"\\\\\\u000a\\u007f");
+    for (size_t room = 0; room < 40; room++) {
+        cr_expect_leq(strlen(as_json(SVL_STR("\n\xc3\xa9\"abcdefghijklmnopqrstuvwxyz"), 200, room)),
+                      room);
+        cr_expect_leq(strlen(as_json(SVL_STR("\n\xc3\xa9\"abcdefghijklmnopqrstuvwxyz"), room, 200)),
+                      room);
+    }
+}
+
+Test(access_log_line, times_and_thousandths)
+{
+    char time[LINE_TIME_LEN + 1] = "", out[64];
+    struct line l = {out, out + sizeof out};
+
+    svl_line_time(time, 971211336, 7);
+    cr_expect_str_eq(time, "2000-10-10T20:55:36.000007Z");
+    svl_line_time(time, INT64_MAX, 999999);
+    svl_line_time(time, INT64_MIN, 999999);
+    for (unsigned digits = 0; digits < 5; digits++) {
+        svl_line_thousandths(&l, 12045, digits);
+        svl_line_char(&l, ' ');
+    }
+    *l.at = '\0';
+    cr_expect_str_eq(out, "12 12.0 12.04 12.045 12.045 ");
 }
 
 Test(access_log_line, what_is_too_long_is_cut_and_says_so)

@@ -262,3 +262,16 @@ Test(text, tokens_are_what_rfc_9110_says)
     }
     cr_assert(!svl_is_token(SVL_STR("")) && !svl_is_token((svl_str){"a\0b", 3}));
 }
+
+Test(text, the_nearest_name_is_found)
+{
+    static const char *const names[] = {"port", "listen", "log", "log-file", NULL};
+
+    cr_expect_str_eq(svl_nearest(names, SVL_STR("prot")), "port");
+    cr_expect_str_eq(svl_nearest(names, SVL_STR("lisen")), "listen");
+    cr_expect_str_eq(svl_nearest(names, SVL_STR("log-flie")), "log-file");
+    cr_expect_null(svl_nearest(names, SVL_STR("verbosity")));
+    cr_expect_null(svl_nearest(names, SVL_STR("")));
+    cr_expect_null(svl_nearest(names, SVL_STR_NONE));
+    cr_expect_null(svl_nearest(names, SVL_STR("loglogloglogloglogloglogloglogloglog")));
+}
