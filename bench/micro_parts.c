@@ -74,7 +74,7 @@ static const struct svl_module idle = {
 static const struct svl_module last = {.name = "last", .on_request = answer};
 static const struct svl_link links[] = {
     {.module = &idle}, {.module = &idle}, {.module = &idle}, {.module = &last}};
-static const struct svl_chain no_chain = {links, 0}, chain = {links, 4};
+static const struct svl_chain no_chain = {links, 0, 0}, chain = {links, 4, 4};
 
 static void parse(const char *text, size_t n)
 {

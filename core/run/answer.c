@@ -64,7 +64,7 @@ void *svl_slot(const struct svl_link *self, struct svl_ctx *ctx)
     struct svl_exchange *x = svl_exchange_of(ctx);
 
     if (!x->slots)
-        x->slots = svl_arena_alloc(&x->arena, x->chain->n * sizeof *x->slots);
+        x->slots = svl_arena_alloc(&x->arena, x->chain->deepest * sizeof *x->slots);
     if (!x->slots[self->index])
         x->slots[self->index] = svl_arena_alloc(&x->arena, self->module->slot_size);
     return x->slots[self->index];

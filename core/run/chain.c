@@ -43,14 +43,18 @@ static inline enum svl_verdict ask_out(struct svl_exchange *x, const struct svl_
  * one's verdict, for heed(). links[at] is the one that has said it. */
 static enum svl_verdict ask(struct svl_exchange *x)
 {
-    const struct svl_link *link = &x->chain->links[x->at];
-    unsigned last = x->chain->n - 1;
+    const struct svl_chain *chain = x->chain;
+    const struct svl_link *link = &chain->links[x->at];
     enum svl_verdict v;
 
     if (!x->outwards) {
-        while (plain(x, v = ask_in(x, link)) && x->at < last) {
+        while (plain(x, v = ask_in(x, link)) && x->at + 1u < x->chain->n) {
             x->at++;
             link++;
+            if (svl_unlikely(x->chain != chain)) { /* entered an inner one */
+                chain = x->chain;
+                link = &chain->links[x->at];
+            }
         }
         return v;
     }
@@ -63,13 +67,35 @@ static enum svl_verdict ask(struct svl_exchange *x)
     return v;
 }
 
+/* links[at] has failed: it and those outside it may see to it, in the end the core does. */
+__attribute__((cold)) static enum svl_verdict see_to_failure(struct svl_exchange *x)
+{
+    struct svl_ctx *ctx = &x->pub;
+
+    if (ctx->res.status < 400)
+        svl_status(ctx, 500);
+    for (unsigned i = x->at + 1u; x->wire && i-- > x->first;) {
+        const struct svl_link *link = &x->chain->links[i];
+        enum svl_verdict v;
+
+        if (!link->module->on_failure)
+            continue;
+        x->cancel = NULL;
+        x->awaits_body = false;
+        x->early = SVL_IDLE;
+        svl_watch_hook(ctx->worker, link);
+        v = link->module->on_failure(link, ctx);
+        if (v == SVL_PENDING && x->early >= 0)
+            v = (enum svl_verdict)x->early;
+        if (v == SVL_DONE || v == SVL_PENDING)
+            return v;
+    }
+    return svl_fail(ctx, ctx->res.status, NULL);
+}
+
 /* Move to where the verdict points. Returns false when the answer is ready to go. */
 static bool obey(struct svl_exchange *x, enum svl_verdict v)
 {
-    if (svl_unlikely(v >= SVL_ERROR)) {
-        SVL_MISUSE_IF(v != SVL_ERROR, "a hook has returned what is no verdict");
-        v = svl_fail(&x->pub, 500, NULL);
-    }
     if (!x->outwards) {
         if (v == SVL_NEXT && ++x->at < x->chain->n)
             return true;
@@ -174,10 +200,15 @@ static void lend(struct svl_exchange *x)
 }
 
 /* What a hook said. Returns whether the next one is to be asked now. */
-static bool heed(struct svl_exchange *x, enum svl_verdict v)
+__attribute__((always_inline)) static inline bool heed_here(struct svl_exchange *x,
+                                                            enum svl_verdict v)
 {
     if (v == SVL_PENDING && x->early >= 0) /* svl_resume() came before the hook returned */
         v = (enum svl_verdict)x->early;
+    if (svl_unlikely(v >= SVL_ERROR)) {
+        SVL_MISUSE_IF(v != SVL_ERROR, "a hook has returned what is no verdict");
+        v = see_to_failure(x);
+    }
     if (v == SVL_PENDING) {
         SVL_MISUSE_IF(x->early != SVL_KEPT && !x->awaits_body,
                       "a hook has returned SVL_PENDING without svl_pend(): nobody would resume it");
@@ -198,12 +229,17 @@ static bool heed(struct svl_exchange *x, enum svl_verdict v)
     return false;
 }
 
+static bool heed(struct svl_exchange *x, enum svl_verdict v)
+{
+    return heed_here(x, v);
+}
+
 static void carry(struct svl_exchange *x)
 {
     do {
         x->state = SVL_RUNNING;
         x->early = SVL_IDLE;
-    } while (heed(x, ask(x)));
+    } while (heed_here(x, ask(x)));
 }
 
 void svl_resume_with(struct svl_ctx *ctx, svl_handler_fn *step, void *arg)
@@ -268,11 +304,21 @@ void svl_resume(struct svl_ctx *ctx, enum svl_verdict v)
     }
     outer = svl_watch_outer(w);
     x->state = SVL_RUNNING;
-    if (obey(x, v))
+    x->early = SVL_IDLE;
+    if (heed(x, v))
         carry(x);
-    else
-        send(x);
     svl_watch_leave(w, outer);
+}
+
+void svl_enter(const struct svl_link *self, struct svl_ctx *ctx, unsigned i)
+{
+    struct svl_exchange *x = svl_exchange_of(ctx);
+
+    SVL_MISUSE_IF(x->state != SVL_RUNNING && x->state != SVL_LOANED,
+                  "svl_enter: only while a module is asked, or holds the ctx");
+    SVL_MISUSE_IF(x->outwards || x->at != self->index || i >= self->n_inner,
+                  "svl_enter: not a chain that this module leads into, or not on the way in");
+    x->chain = &self->inner[i];
 }
 
 /* Asks the wire for the body, unless it is known to be too large. */
@@ -343,15 +389,10 @@ static void pieces_over(struct svl_exchange *x, enum svl_verdict v)
 {
     x->awaits_body = false;
     x->on_piece = NULL;
-    if (v == SVL_PENDING) {
+    if (v == SVL_PENDING)
         x->state = SVL_LOANED;
-    } else if (!x->wire) {
-        finish(x);
-    } else if (obey(x, v)) {
+    else if (heed(x, v))
         carry(x);
-    } else {
-        send(x);
-    }
 }
 
 void svl_exchange_piece(struct svl_exchange *x, svl_str piece, bool last)
@@ -517,7 +558,7 @@ struct svl_exchange *svl_exchange_split(struct svl_exchange *x, unsigned at)
     y->lender = x;
     x->refs++;
     if (x->slots) {
-        y->slots = svl_arena_alloc(&y->arena, x->chain->n * sizeof *y->slots);
+        y->slots = svl_arena_alloc(&y->arena, x->chain->deepest * sizeof *y->slots);
         for (unsigned i = x->first; i < n; i++) {
             y->slots[i] = x->slots[i];
             x->slots[i] = NULL;

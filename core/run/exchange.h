@@ -18,6 +18,7 @@
 struct svl_chain {
     const struct svl_link *links;
     unsigned n;
+    unsigned deepest; /* n of the longest chain that can be entered from it */
 };
 
 struct svl_exchange;
@@ -61,7 +62,8 @@ enum svl_state {
 /* svl_exchange::early: the running hook has not asked to keep the ctx; has asked. */
 enum { SVL_IDLE = -1, SVL_KEPT = -2 };
 
-/* links[first, entered) were asked on the way in and are owed one on_done each.
+/* `chain` changes when an inner one is entered, to one that agrees with it up to `at` (links.h).
+ * links[first, entered) were asked on the way in and are owed one on_done each.
  * `wire` is NULL once nobody waits for this answer. `lender` is an exchange whose memory our
  * request and slots point into; it cannot be freed before us. */
 struct svl_exchange {

@@ -397,7 +397,7 @@ static struct svl_exchange *open_exchange(struct svl_conn *c, struct h1 *h)
         tell(c, SVL_CONNECTION_ACTIVE);
     h->head_timed = h->continued = false;
     h->paced = PACE_NONE;
-    return svl_exchange_open(c->worker, &h->wire, &s->chain, &s->limits, &c->peer);
+    return svl_exchange_open(c->worker, &h->wire, s->chain, &s->limits, &c->peer);
 }
 
 static void refuse(struct h1 *h, int status, const char *why)

@@ -8,7 +8,7 @@
 
 /* What is served: svl_worker::service points at one. */
 struct svl_service {
-    struct svl_chain chain;
+    const struct svl_chain *chain;
     struct svl_limits limits;
     unsigned header_ms, body_ms, idle_ms, write_ms, linger_ms;
     unsigned min_body_rate, min_write_rate; /* bytes per second; 0 = any progress will do */

@@ -7,6 +7,7 @@
 #include "net/offload.h"
 #include "net/pipe.h"
 #include "run/h1.h"
+#include "run/links.h"
 #include "run/stream.h"
 #include "run/switches.h"
 #include "run/watchdog.h"
@@ -36,8 +37,7 @@ struct place {
 struct runner {
     struct svl_worker worker;
     struct svl_service service;
-    struct svl_link links[SVL_MAX_LINKS];
-    unsigned ready_links; /* links[0, ready_links) had their worker_init */
+    struct svl_links links;
     pthread_t thread;
     bool threaded;
 };
@@ -46,10 +46,7 @@ struct svl_server {
     struct svl_server_config config; /* with the defaults filled in */
     struct place places[SVL_MAX_LISTEN];
     unsigned n_places;
-    unsigned n_links;
-    void *configs[SVL_MAX_LINKS]; /* our copies, after setup */
-    const struct svl_module *modules[SVL_MAX_LINKS];
-    unsigned ready_configs;
+    struct svl_plan plan;
     struct svl_offload offload;
     struct svl_crowd crowd;
     struct runner *runners;
@@ -152,41 +149,24 @@ static int complete(struct svl_server_config *c)
     return 0;
 }
 
-static int add_link(struct svl_server *s, const struct svl_module *module, const void *config)
-{
-    void *copy = svl_calloc(module->config_size + 1);
-    int err;
-
-    if (config)
-        memcpy(copy, config, module->config_size);
-    s->modules[s->n_links] = module;
-    s->configs[s->n_links++] = copy;
-    err = module->setup ? module->setup(copy) : 0;
-    if (!err)
-        s->ready_configs = s->n_links;
-    return err;
-}
-
 static int setup_chain(struct svl_server *s)
 {
     const struct svl_server_config *c = &s->config;
     struct handler_config last = {c->handler, c->handler_arg};
     struct svl_switches_config first = {s, c};
+    int err = 0;
 
     if (svl_switches_wanted(c))
-        add_link(s, &svl_switches, &first);
-    for (const struct svl_use *use = c->chain; use && use->module; use++) {
-        int err;
-
-        if (s->n_links == SVL_MAX_LINKS - 1) {
-            svl_log(SVL_ALERT, "server: at most %d modules in a chain", SVL_MAX_LINKS - 1);
-            return SVL_ECONFIG;
-        }
-        err = add_link(s, use->module, use->config);
-        if (err)
-            return err < 0 ? err : SVL_ECONFIG;
+        err = svl_plan_add(&s->plan, &svl_switches, &first);
+    for (const struct svl_use *use = c->chain; !err && use && use->module; use++)
+        err = svl_plan_add(&s->plan, use->module, use->config);
+    if (!err && (c->handler || !c->chain || !c->chain->module))
+        err = svl_plan_add(&s->plan, &handler_module, &last);
+    if (!err && s->plan.main.n > SVL_MAX_LINKS) {
+        svl_log(SVL_ALERT, "server: at most %d modules in a chain", SVL_MAX_LINKS - 1);
+        return SVL_ECONFIG;
     }
-    return c->handler || !c->chain || !c->chain->module ? add_link(s, &handler_module, &last) : 0;
+    return err;
 }
 
 /* Listening -------------------------------------------------------------------------------- */
@@ -298,14 +278,7 @@ static void free_server(struct svl_server *s)
 {
     svl_offload_finish(&s->offload);
     svl_crowd_finish(&s->crowd);
-    while (s->ready_configs > 0) {
-        const struct svl_module *module = s->modules[--s->ready_configs];
-
-        if (module->teardown)
-            module->teardown(s->configs[s->ready_configs]);
-    }
-    for (unsigned i = 0; i < s->n_links; i++)
-        free(s->configs[i]);
+    svl_plan_close(&s->plan);
     free(s->runners);
     free(s);
 }
@@ -315,12 +288,7 @@ static void on_worker_closed(struct svl_worker *w)
     struct runner *r = svl_container(w, struct runner, worker);
     struct svl_server *s = w->server;
 
-    while (r->ready_links > 0) {
-        struct svl_link *link = &r->links[--r->ready_links];
-
-        if (link->module->worker_exit)
-            link->module->worker_exit(link, w);
-    }
+    svl_links_close(&r->links, w);
     if (++s->n_closed == s->n_runners)
         free_server(s);
 }
@@ -355,7 +323,7 @@ static int open_worker(struct svl_server *s, struct runner *r, unsigned index)
     svl_pool_init(&w->exchanges, sizeof(struct svl_exchange), 16);
     svl_pool_init(&w->segments, sizeof(struct svl_segment), 64);
     r->service = (struct svl_service){
-        .chain = {r->links, s->n_links},
+        .chain = &r->links.main,
         .limits = {c->max_target, c->max_head, c->max_fields, c->max_body, c->max_head},
         .header_ms = c->header_ms,
         .body_ms = c->body_ms,
@@ -372,22 +340,6 @@ static int open_worker(struct svl_server *s, struct runner *r, unsigned index)
     return svl_worker_open(w);
 }
 
-static int init_links(struct svl_server *s, struct runner *r)
-{
-    for (unsigned i = 0; i < s->n_links; i++) {
-        struct svl_link *link = &r->links[i];
-        int err = 0;
-
-        *link = (struct svl_link){.module = s->modules[i], .config = s->configs[i], .index = i};
-        if (link->module->worker_init)
-            err = link->module->worker_init(link, &r->worker);
-        if (err)
-            return err;
-        r->ready_links = i + 1;
-    }
-    return 0;
-}
-
 static int open_workers(struct svl_server *s)
 {
     if (s->config.max_per_address)
@@ -402,7 +354,7 @@ static int open_workers(struct svl_server *s)
             return err;
         }
         s->n_runners = i + 1;
-        err = init_links(s, &s->runners[i]);
+        err = svl_links_open(&s->runners[i].links, &s->plan, &s->runners[i].worker);
         if (err)
             return err;
     }

@@ -19,7 +19,8 @@ enum svl_verdict {
     SVL_NEXT,    /* not mine, or mine is done: go on along the chain */
     SVL_DONE,    /* ctx->res is the answer: turn around */
     SVL_PENDING, /* I keep the ctx; svl_resume() will be called exactly once */
-    SVL_ERROR,   /* I failed: the core answers 500 and turns around */
+    SVL_ERROR,   /* I failed: who sees to failures answers, in the end the core, with res.status if
+                  * that is an error's, else 500; and the chain turns around */
 };
 
 /* What a router found for a request: for handlers, logs and counters. */

@@ -5,6 +5,7 @@
 #include "serval/ctx.h"
 
 struct svl_link;
+struct svl_use;
 struct svl_worker;
 
 /* A module: one constant, no code runs before main(). Every hook may be NULL. */
@@ -26,7 +27,13 @@ struct svl_module {
     /* After the last worker has ended: undo setup. */
     void (*teardown)(void *config);
 
-    /* Once per worker and use in the chain. worker_init may set self->state; <0 stops the
+    /* Chains that this use leads into, with svl_enter(): pointers to the uses of the i-th, NULL
+     * behind the last of them; returns NULL behind the last chain. Asked after setup; the pointers stay
+     * valid as long as the config. The same pointer in several of them is one use: set up once,
+     * with one state per worker. NULL = none, as for most modules. */
+    const struct svl_use *const *(*inner)(const void *config, unsigned i);
+
+    /* Once per worker and use in a chain. worker_init may set self->state; <0 stops the
      * start. */
     int (*worker_init)(struct svl_link *self, struct svl_worker *worker);
     void (*worker_exit)(struct svl_link *self, struct svl_worker *worker);
@@ -38,6 +45,11 @@ struct svl_module {
      * that said SVL_DONE, and may change it. Verdicts: SVL_NEXT, SVL_PENDING, SVL_ERROR. */
     enum svl_verdict (*on_response)(const struct svl_link *self, struct svl_ctx *ctx);
 
+    /* This module or one further in has said SVL_ERROR; asked from the inside out, and res.status is
+     * an error's. SVL_DONE: ctx->res is the answer to it; SVL_NEXT: the next one outside shall see to
+     * it, in the end the core. SVL_PENDING as ever. */
+    enum svl_verdict (*on_failure)(const struct svl_link *self, struct svl_ctx *ctx);
+
     /* The end: the answer was handed to the connection, or nobody is there to read it. Called
      * once for each module whose on_request was called. For logs, counters, files to close. */
     void (*on_done)(const struct svl_link *self, struct svl_ctx *ctx);
@@ -47,12 +59,19 @@ struct svl_module {
     void (*on_refused)(const struct svl_link *self, struct svl_ctx *ctx);
 };
 
-/* One use of a module in one worker's chain. */
+struct svl_chain;
+
+/* One use of a module in one worker's chain. What worker_init sees stays valid until worker_exit, but
+ * only what a hook was given has the place of that request: a use may stand in several chains. */
 struct svl_link {
     const struct svl_module *module;
     const void *config; /* this use's config; read-only, shared by the workers */
     void *state;        /* this worker's state */
-    unsigned index;     /* place in the chain, 0 is outermost */
+    const struct svl_link
+        *opener; /* who has led into the chain that this is of; NULL = the server */
+    const struct svl_chain *inner; /* the core's */
+    unsigned n_inner;
+    unsigned index; /* place in the chain, 0 is outermost */
 };
 
 /* How main.c asks for a module. Order in the array is order in the chain. */
@@ -73,6 +92,10 @@ struct svl_use {
     {                                                                                              \
         NULL, NULL                                                                                 \
     }
+
+/* In on_request, or while the module holds the ctx before it resumes with SVL_NEXT: those of the i-th
+ * inner chain (svl_module::inner) are asked next, then those behind self. */
+void svl_enter(const struct svl_link *self, struct svl_ctx *ctx, unsigned i);
 
 /* Every module that was built in, NULL at the end. */
 extern const struct svl_module *const svl_modules[];

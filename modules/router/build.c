@@ -1,4 +1,5 @@
 /* Routes of all groups, into trees; what is wrong with them is said in one go. */
+#include "around.h"
 #include "tree.h"
 
 #include "serval/error.h"
@@ -24,13 +25,13 @@ struct build {
     unsigned n_checks;
     struct named *named;
     unsigned n_named;
+    struct around around;
     int errors;
 };
 
 /* Where the walk through the groups is. */
 struct scope {
-    const struct scope *outer;
-    const struct svl_group *group;
+    struct level level;
     uint32_t place;
     svl_str parts[MAX_PARTS];
     unsigned n_parts;
@@ -190,65 +191,6 @@ static uint64_t find_method(struct svl_router *r, struct heap *heap, svl_str tex
     return bit;
 }
 
-/* --- steps ---------------------------------------------------------------------------------- */
-
-static bool skips(svl_handler_fn *const *skip, const struct svl_step *step)
-{
-    for (; skip && *skip; skip++)
-        if (*skip == step->before || (!step->before && *skip == step->after))
-            return true;
-    return false;
-}
-
-/* A step of a group is left out if a group or route further in skips it. */
-static bool skipped(const struct scope *inner, const struct scope *owner,
-                    const struct svl_route *route, const struct svl_step *step)
-{
-    if (route && skips(route->skip, step))
-        return true;
-    for (const struct scope *scope = inner; scope != owner; scope = scope->outer)
-        if (skips(scope->group->skip, step))
-            return true;
-    return false;
-}
-
-static bool is_step(const struct svl_step *step)
-{
-    return step->before || step->after || step->final;
-}
-
-struct steps {
-    const struct svl_step **at;
-    unsigned n;
-};
-
-static void add_steps(struct build *b, struct steps *steps, const struct scope *owner,
-                      const struct scope *inner, const struct svl_route *route)
-{
-    if (!owner)
-        return;
-    add_steps(b, steps, owner->outer, inner, route);
-    for (const struct svl_step *step = owner->group->steps; step && is_step(step); step++) {
-        if (skipped(inner, owner, route, step))
-            continue;
-        HEAP_GROW(b->keep, steps->at, steps->n);
-        steps->at[steps->n++] = step;
-    }
-}
-
-static struct steps steps_of(struct build *b, const struct scope *scope,
-                             const struct svl_route *route)
-{
-    struct steps steps = {0};
-
-    add_steps(b, &steps, scope, scope, route);
-    for (const struct svl_step *step = route ? route->steps : NULL; step && is_step(step); step++) {
-        HEAP_GROW(b->keep, steps.at, steps.n);
-        steps.at[steps.n++] = step;
-    }
-    return steps;
-}
-
 /* --- routes --------------------------------------------------------------------------------- */
 
 static void conflict(struct build *b, const struct svl_target *new, const struct svl_target *old,
@@ -304,8 +246,7 @@ struct declared {
     const struct scope *scope;
     svl_str text, host, label;
     unsigned root;
-    const struct svl_step *const *steps;
-    unsigned n_steps;
+    uint32_t around;
 };
 
 static void add_target(struct build *b, const struct declared *d, const struct pattern *pattern,
@@ -318,8 +259,7 @@ static void add_target(struct build *b, const struct declared *d, const struct p
                                 .name = svl_str_of(d->route->name),
                                 .method = method,
                                 .host = d->host,
-                                .steps = d->steps,
-                                .n_steps = d->n_steps,
+                                .around = d->around,
                                 .rest = pattern->n > 0 &&
                                         pattern->tokens[pattern->n - 1].kind == TOKEN_REST,
                                 .order = b->n_targets};
@@ -335,6 +275,7 @@ static void add_target(struct build *b, const struct declared *d, const struct p
         wrong(b, d->route, d->text, why);
         return;
     }
+    target.label = join(b->keep, (const svl_str[]){method, SVL_STR(" "), d->text}, 3).p;
     target.names = names_of(b, pattern, d->label, &target.n_names);
     if (target.n_names > SVL_ROUTER_PARAMS) {
         wrong(b, d->route, d->text, "too many params");
@@ -374,10 +315,28 @@ static void add_name(struct build *b, const struct declared *d, const struct pat
     b->named[b->n_named++] = (struct named){.name = name, .pattern = *pattern};
 }
 
+/* The pattern of parts[0, n), and of a mount's rest behind it, which is the same in every dialect. */
+static int parse(struct build *b, struct pattern *pattern, svl_str *parts, unsigned n, char *why,
+                 size_t size)
+{
+    svl_str rest = SVL_STR(SVL_MOUNT_REST);
+    svl_str *last = &parts[n - 1];
+    bool mount = svl_str_ends(*last, rest);
+    int err;
+
+    if (mount)
+        *last = svl_str_head(*last, last->n - rest.n + 1); /* with the slash */
+    err = pattern_parse(pattern, b->keep, parts, n, b->r->config.syntax, why, size);
+    if (err || !mount)
+        return err;
+    HEAP_GROW(b->keep, pattern->tokens, pattern->n);
+    pattern->tokens[pattern->n++] = (struct token){.kind = TOKEN_REST, .text = SVL_STR("svl_rest")};
+    return 0;
+}
+
 static void add_route(struct build *b, const struct scope *scope, const struct svl_route *route)
 {
     struct declared d = {.route = route, .scope = scope};
-    struct steps steps = steps_of(b, scope, route);
     const char *host = route->host ? route->host : scope->host;
     struct pattern pattern;
     svl_str parts[MAX_PARTS + 1];
@@ -391,13 +350,11 @@ static void add_route(struct build *b, const struct scope *scope, const struct s
         wrong(b, route, d.text, "no handler");
         return;
     }
-    if (pattern_parse(&pattern, b->keep, parts, scope->n_parts + 1, b->r->config.syntax, why,
-                      sizeof why)) {
+    if (parse(b, &pattern, parts, scope->n_parts + 1, why, sizeof why)) {
         wrong(b, route, d.text, why);
         return;
     }
-    d.steps = steps.at;
-    d.n_steps = steps.n;
+    d.around = around_route(&b->around, &scope->level, route);
     d.root = host_root(b, host, &d.label);
     d.host = svl_str_of(host);
     add_name(b, &d, &pattern);
@@ -433,7 +390,7 @@ static bool prefix_pattern(struct build *b, const struct scope *scope, bool belo
 /* So that a miss below the group's prefix finds the group. */
 static void mark_misses(struct build *b, const struct scope *scope)
 {
-    const struct svl_group *group = scope->group;
+    const struct svl_group *group = scope->level.group;
     struct pattern pattern;
     svl_str name;
     unsigned root;
@@ -484,10 +441,10 @@ static bool prefix_ok(struct build *b, svl_str prefix)
 
 static void add_group(struct build *b, const struct scope *outer, const struct svl_group *group)
 {
-    struct scope scope = {.outer = outer, .group = group, .place = b->r->n_places++};
+    struct scope scope = {.level = {outer ? &outer->level : NULL, group},
+                          .place = b->r->n_places++};
     struct place *place = &b->places[scope.place];
     svl_str prefix = svl_str_of(group->prefix ? group->prefix : "");
-    struct steps steps;
 
     if (outer) {
         memcpy(scope.parts, outer->parts, sizeof scope.parts);
@@ -504,10 +461,8 @@ static void add_group(struct build *b, const struct scope *outer, const struct s
     scope.parts[scope.n_parts++] = prefix;
     if (group->host)
         scope.host = group->host;
-    steps = steps_of(b, &scope, NULL);
     *place = (struct place){.group = group, .outer = outer ? &b->places[outer->place] : NULL};
-    place->steps = steps.at;
-    place->n_steps = steps.n;
+    place->around = group->always ? around_misses(&b->around, &scope.level) : 0;
     mark_misses(b, &scope);
     for (const struct svl_route *route = group->routes; route && is_route(route); route++)
         add_route(b, &scope, route);
@@ -567,11 +522,13 @@ static void finish(struct build *b)
     r->named = b->named;
     r->n_named = b->n_named;
     r->places = b->places;
+    r->lists = b->around.lists;
+    r->n_lists = b->around.n_lists;
 }
 
 int router_build(struct svl_router *r)
 {
-    struct build b = {.r = r, .keep = &r->heap};
+    struct build b = {.r = r, .keep = &r->heap, .around.keep = &r->heap};
 
     b.roots = heap_alloc(&b.heap, sizeof *b.roots);
     b.roots[0] = heap_alloc(&b.heap, sizeof(struct tree));

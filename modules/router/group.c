@@ -60,6 +60,19 @@ void svl_group_step(struct svl_group *group, const struct svl_step *step)
     APPEND(made, steps, *step);
 }
 
+void svl_mount(struct svl_group *group, const char *prefix, const struct svl_use *chain)
+{
+    static const char rest[] = SVL_MOUNT_REST;
+    struct made *made = (struct made *)group;
+    size_t n = strlen(prefix);
+    char *path = heap_alloc(&made->heap, n + sizeof rest);
+
+    memcpy(path, prefix, n);
+    memcpy(path + n, rest, sizeof rest);
+    svl_group_route(
+        group, &(const struct svl_route){.path = path, .chain = chain, .flags = SVL_MOUNT_FLAGS});
+}
+
 struct svl_group *svl_group_group(struct svl_group *group, const char *prefix)
 {
     struct made *made = (struct made *)group;
@@ -78,6 +91,7 @@ int svl_router_open(struct svl_router **router, const struct svl_router_config *
         abort();
     r->config = *config;
     r->own = (struct svl_group){.steps = config->steps,
+                                .chain = config->chain,
                                 .routes = config->routes,
                                 .groups = config->groups,
                                 .not_found = config->not_found,

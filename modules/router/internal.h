@@ -82,8 +82,7 @@ bool pattern_overlap(const struct pattern *a, const struct pattern *b);
 struct place {
     const struct svl_group *group;
     const struct place *outer;
-    const struct svl_step *const *steps; /* around misses, outermost first */
-    unsigned n_steps;
+    uint32_t around; /* 1 + inner chain around misses; 0 = nothing is */
 };
 
 /* One route for one method and without optionals: what a lookup finds. */
@@ -93,9 +92,9 @@ struct svl_target {
     svl_str pattern, name, method, host;
     const svl_str *names; /* of the values */
     unsigned n_names;
-    bool rest;                           /* the last value is a catch-all's */
-    const struct svl_step *const *steps; /* outermost first */
-    unsigned n_steps;
+    bool rest;         /* the last value is a catch-all's */
+    const char *label; /* "GET /users/{id}" */
+    uint32_t around;   /* 1 + inner chain around the handler; 0 = nothing is */
     uint32_t order;
 };
 
@@ -167,6 +166,8 @@ struct svl_router {
     size_t size;  /* bytes of the tree */
     const struct named *named;
     unsigned n_named;
+    const struct svl_use *const *const *lists; /* the inner chains, see around.h */
+    unsigned n_lists;
     struct svl_router_config config;
     struct svl_group own; /* the config as a group */
     struct heap heap;

@@ -1,7 +1,8 @@
 /* router: finds the handler for a request and runs what stands around it. Lookups are in find.c;
  * what belongs to a request is in struct run. */
-#include "internal.h"
+#include "around.h"
 
+#include "serval/async.h"
 #include "serval/error.h"
 #include "serval/uri.h"
 
@@ -10,13 +11,12 @@ struct run {
     struct svl_match match;
     svl_handler_fn *answer; /* the handler, or the group's for a miss */
     void *arg;
-    const struct place *place; /* where errors go */
-    const struct svl_step *const *steps;
-    svl_str path, raw_path;            /* as they were, while a mount is answered */
-    uint16_t n_steps, entered, passed; /* steps that were asked, and that said SVL_NEXT */
-    uint8_t flags;                     /* enum svl_route_flags */
+    const struct place *place; /* where errors go; NULL = not looked up yet */
+    const char *label;         /* of the route, for the watchdog; NULL without one */
+    svl_str path, raw_path;    /* as they were, while a mount is answered */
+    uint32_t around;           /* 1 + inner chain, 0 = none */
+    uint8_t flags;             /* enum svl_route_flags */
     bool found, stripped;
-    enum { FRESH, INWARDS, ANSWERED } state;
 };
 
 /* --- what was found ------------------------------------------------------------------------- */
@@ -57,8 +57,8 @@ static void take_found(struct run *run, const struct svl_router *r, struct svl_c
     run->answer = target->route->handler;
     run->arg = target->route->arg;
     run->place = target->place;
-    run->steps = target->steps;
-    run->n_steps = (uint16_t)target->n_steps;
+    run->label = target->label;
+    run->around = target->around;
 }
 
 /* --- what was not found --------------------------------------------------------------------- */
@@ -107,10 +107,7 @@ static void take_miss(struct run *run, const struct svl_router *r, const struct 
     static svl_handler_fn *const plain[] = {plain_404, plain_405, plain_options};
 
     run->place = place;
-    if (place->group->always) {
-        run->steps = place->steps;
-        run->n_steps = (uint16_t)place->n_steps;
-    }
+    run->around = place->around;
     for (; place; place = place->outer) {
         svl_handler_fn *handler = miss_handler(place->group, what);
 
@@ -212,39 +209,7 @@ static enum svl_verdict answer_miss(struct run *run, const struct svl_router *r,
     return SVL_NEXT;
 }
 
-/* --- running -------------------------------------------------------------------------------- */
-
-/* The error handlers, the innermost group's first; then the core's plain answer. */
-static enum svl_verdict answer_error(struct run *run, struct svl_ctx *ctx)
-{
-    if (ctx->res.status < 400)
-        svl_status(ctx, 500);
-    for (const struct place *place = run->place; place; place = place->outer) {
-        enum svl_verdict v;
-
-        if (!place->group->error)
-            continue;
-        v = place->group->error(ctx, place->group->arg);
-        if (v == SVL_DONE || v == SVL_PENDING)
-            return v;
-    }
-    return svl_fail(ctx, ctx->res.status, NULL);
-}
-
-/* The way out through the steps that have passed it on. */
-static enum svl_verdict go_out(struct run *run, struct svl_ctx *ctx, enum svl_verdict v)
-{
-    run->state = ANSWERED;
-    if (v == SVL_ERROR)
-        v = answer_error(run, ctx);
-    while (run->passed > 0) {
-        const struct svl_step *step = run->steps[--run->passed];
-
-        if (step->after && step->after(ctx, step->arg) == SVL_ERROR)
-            v = answer_error(run, ctx);
-    }
-    return v;
-}
+/* --- mounts ---------------------------------------------------------------------------------- */
 
 /* The catch-all's value as the path, for what stands behind the router. */
 static void strip(struct run *run, struct svl_ctx *ctx)
@@ -275,36 +240,76 @@ static void unstrip(struct run *run, struct svl_ctx *ctx)
     run->stripped = false;
 }
 
-/* From where it stands to the answer, or to something that it has to wait for. */
-static enum svl_verdict go_in(struct run *run, struct svl_ctx *ctx)
+static struct run *run_of(const struct svl_link *self, struct svl_ctx *ctx)
 {
-    enum svl_verdict v = SVL_NEXT;
+    return svl_slot(self->opener, ctx);
+}
 
-    while (run->entered < run->n_steps) {
-        const struct svl_step *step = run->steps[run->entered++];
+static enum svl_verdict strip_in(const struct svl_link *self, struct svl_ctx *ctx)
+{
+    strip(run_of(self, ctx), ctx);
+    return SVL_NEXT;
+}
 
-        if (step->before) {
-            v = step->before(ctx, step->arg);
-            if (v == SVL_PENDING)
-                return v;
-            if (v != SVL_NEXT)
-                return go_out(run, ctx, v);
-        }
-        run->passed = run->entered;
+static enum svl_verdict strip_out(const struct svl_link *self, struct svl_ctx *ctx)
+{
+    unstrip(run_of(self, ctx), ctx);
+    return SVL_NEXT;
+}
+
+const struct svl_module router_strip_module = {
+    .name = "router mount",
+    .summary = "takes the prefix off the path",
+    .on_request = strip_in,
+    .on_response = strip_out,
+};
+
+/* --- answering ------------------------------------------------------------------------------- */
+
+static enum svl_verdict answer(struct run *run, struct svl_ctx *ctx)
+{
+    if (run->found && !ctx->req.body.p && !(run->flags & SVL_ROUTE_NO_BODY))
+        return svl_await_body(ctx);
+    if (run->label)
+        svl_doing(ctx, run->label);
+    return run->answer(ctx, run->arg);
+}
+
+/* At the end of an inner chain. A mounted one comes here when it has not answered. */
+static enum svl_verdict handle(const struct svl_link *self, struct svl_ctx *ctx)
+{
+    const struct svl_router_config *cfg = self->opener->config;
+    struct run *run = run_of(self, ctx);
+
+    if (run->found && run->flags & SVL_ROUTE_ONWARD) {
+        unstrip(run, ctx);
+        run->found = false;
+        take_miss(run, cfg->router, run->place, NOT_FOUND);
     }
-    if (run->flags & SVL_ROUTE_ONWARD) {
-        if (run->flags & SVL_ROUTE_STRIP)
-            strip(run, ctx);
-        return SVL_NEXT;
+    return answer(run, ctx);
+}
+
+const struct svl_module router_handler_module = {
+    .name = "router",
+    .summary = "asks the handler that was found",
+    .on_request = handle,
+};
+
+/* The error handlers, the innermost group's first. */
+static enum svl_verdict on_failure(const struct svl_link *self, struct svl_ctx *ctx)
+{
+    struct run *run = svl_slot(self, ctx);
+
+    for (const struct place *place = run->place; place; place = place->outer) {
+        enum svl_verdict v;
+
+        if (!place->group->error)
+            continue;
+        v = place->group->error(ctx, place->group->arg);
+        if (v == SVL_DONE || v == SVL_PENDING)
+            return v;
     }
-    if (run->found && !ctx->req.body.p && !(run->flags & SVL_ROUTE_NO_BODY)) {
-        v = svl_await_body(ctx);
-        return v == SVL_PENDING ? v : go_out(run, ctx, v);
-    }
-    v = run->answer(ctx, run->arg);
-    if (v == SVL_PENDING || v == SVL_NEXT)
-        return v;
-    return go_out(run, ctx, v);
+    return SVL_NEXT;
 }
 
 static enum svl_verdict look_up(struct run *run, const struct svl_router *r, struct svl_ctx *ctx)
@@ -315,7 +320,6 @@ static enum svl_verdict look_up(struct run *run, const struct svl_router *r, str
     const struct place *miss;
     struct svl_found found;
 
-    run->state = INWARDS;
     if (router_find(r, &ask, &found, &miss)) {
         take_found(run, r, ctx, &found);
         return SVL_NEXT;
@@ -340,40 +344,29 @@ static void teardown(void *config)
     cfg->router = NULL;
 }
 
+static const struct svl_use *const *inner(const void *config, unsigned i)
+{
+    const struct svl_router_config *cfg = config;
+
+    return i < cfg->router->n_lists ? cfg->router->lists[i] : NULL;
+}
+
 static enum svl_verdict on_request(const struct svl_link *self, struct svl_ctx *ctx)
 {
     const struct svl_router_config *cfg = self->config;
     struct run *run = svl_slot(self, ctx);
-    enum svl_verdict v;
 
-    if (run->state == FRESH) {
-        v = look_up(run, cfg->router, ctx);
+    if (!run->place) {
+        enum svl_verdict v = look_up(run, cfg->router, ctx);
+
         if (v != SVL_NEXT)
             return v;
+        if (run->around) {
+            svl_enter(self, ctx, run->around - 1);
+            return SVL_NEXT;
+        }
     }
-    return go_in(run, ctx);
-}
-
-/* What stands behind the router has answered. */
-static enum svl_verdict on_response(const struct svl_link *self, struct svl_ctx *ctx)
-{
-    struct run *run = svl_slot(self, ctx);
-
-    unstrip(run, ctx);
-    go_out(run, ctx, SVL_NEXT);
-    return SVL_NEXT;
-}
-
-static void on_done(const struct svl_link *self, struct svl_ctx *ctx)
-{
-    struct run *run = svl_slot(self, ctx);
-
-    while (run->entered > 0) {
-        const struct svl_step *step = run->steps[--run->entered];
-
-        if (step->final)
-            step->final(ctx, step->arg);
-    }
+    return run->found && run->flags & SVL_ROUTE_ONWARD ? SVL_NEXT : answer(run, ctx);
 }
 
 const struct svl_module svl_router_module = {
@@ -383,7 +376,7 @@ const struct svl_module svl_router_module = {
     .slot_size = sizeof(struct run),
     .setup = setup,
     .teardown = teardown,
+    .inner = inner,
     .on_request = on_request,
-    .on_response = on_response,
-    .on_done = on_done,
+    .on_failure = on_failure,
 };

@@ -1,4 +1,4 @@
-/* Modules that do anything a module may do, clients that come and go, deadlines and a stop at any
+/* Modules that do anything a module may do, chains that lead into others, clients that come and go, deadlines and a stop at any
  * moment: every request that was carried into a module comes out of it once, and nothing is left.
  * The input is read as a list of decisions; when it ends, every decision is 0. */
 #include "base/check.h"
@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#define LINKS 4
+#define LINKS 16 /* of the deepest chain, and more */
 #define HELD 64
 
 struct slot {
@@ -20,8 +20,8 @@ struct slot {
 
 static const uint8_t *input;
 static size_t left;
-static unsigned entered[LINKS], done[LINKS];
-static struct svl_ctx *held[HELD]; /* on loan to us */
+static unsigned entered[LINKS], done[LINKS]; /* by place */
+static struct svl_ctx *held[HELD];           /* on loan to us */
 static unsigned n_held;
 static struct svl_ctx *sources[HELD];
 static unsigned n_sources;
@@ -155,6 +155,8 @@ static enum svl_verdict on_request(const struct svl_link *self, struct svl_ctx *
     if (!slot->entered)
         entered[self->index]++;
     slot->entered = true;
+    if (self->n_inner && decide(2))
+        svl_enter(self, ctx, decide(self->n_inner));
     switch (decide(8)) {
     case 0:
     case 1: return SVL_NEXT;
@@ -191,8 +193,36 @@ static void on_done(const struct svl_link *self, struct svl_ctx *ctx)
     done[self->index]++;
 }
 
+static enum svl_verdict on_failure(const struct svl_link *self, struct svl_ctx *ctx)
+{
+    const struct slot *slot = svl_slot(self, ctx);
+
+    SVL_ASSERT(slot->entered && !slot->done && ctx->res.status >= 400);
+    switch (decide(4)) {
+    case 0: body(ctx); return SVL_DONE;
+    case 1: return pend(ctx);
+    case 2: return SVL_ERROR;
+    default: return SVL_NEXT;
+    }
+}
+
+/* What a use leads into: its config is the list of lists, NULL = nothing. */
+struct config {
+    const struct svl_use *const *const *inner;
+};
+
+static const struct svl_use *const *inner(const void *arg, unsigned i)
+{
+    const struct config *cfg = arg;
+
+    return cfg->inner ? cfg->inner[i] : NULL;
+}
+
 static const struct svl_module module = {
     .name = "any",
+    .config_size = sizeof(struct config),
+    .inner = inner,
+    .on_failure = on_failure,
     .slot_size = sizeof(struct slot),
     .on_request = on_request,
     .on_response = on_response,
@@ -261,10 +291,28 @@ static void settle(struct loopback *l)
     SVL_ASSERT(n_sources == 0);
 }
 
+#define LIST(...)                                                                                  \
+    (const struct svl_use *const[])                                                                \
+    {                                                                                              \
+        __VA_ARGS__, NULL                                                                          \
+    }
+#define LEADS(...)                                                                                 \
+    &(const struct config)                                                                         \
+    {                                                                                              \
+        (const struct svl_use *const *const[])                                                     \
+        {                                                                                          \
+            __VA_ARGS__, NULL                                                                      \
+        }                                                                                          \
+    }
+
+static const struct svl_use plain_a = {&module, NULL}, plain_b = {&module, NULL};
+static const struct svl_use nested = {&module, LEADS(LIST(&plain_a), LIST(&plain_b, &plain_a))};
 static const struct svl_server_config config = {
-    .chain =
-        (const struct svl_use[]){
-            {&module, NULL}, {&module, NULL}, {&module, NULL}, {&module, NULL}, SVL_USE_END},
+    .chain = (const struct svl_use[]){{&module, NULL},
+                                      {&module, LEADS(LIST(&plain_a), LIST(&plain_b, &nested))},
+                                      {&module, NULL},
+                                      {&module, LEADS(LIST(&nested))},
+                                      SVL_USE_END},
     .max_body = 4000,
 };
 

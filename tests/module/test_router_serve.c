@@ -1,5 +1,6 @@
 /* What the router does with requests: answers by itself, steps around handlers, mounts.
  * ctest-module: router */
+#include "serval/async.h"
 #include "serval/mod/router.h"
 #include "support/loopback.h"
 
@@ -375,7 +376,7 @@ static enum svl_verdict path_after(struct svl_ctx *ctx, void *arg)
 
 static const struct svl_route mounts[] = {
     SVL_ROUTE("GET", "/static/own", show),
-    SVL_MOUNT("/static"),
+    SVL_MOUNT("/static", NULL),
     SVL_ROUTE("GET", "/on/*rest", NULL, .flags = SVL_ROUTE_ONWARD),
     SVL_ROUTE("GET", "/pass", not_mine),
     SVL_ROUTE_END,
@@ -435,6 +436,235 @@ Test(router_serve, a_handler_may_answer_later)
     svl_text(held, 200, svl_param(held, SVL_STR("x")));
     svl_resume(held, SVL_DONE);
     cr_expect(svl_str_eq(loopback_body(loopback_take(l)), SVL_STR("7")));
+    cr_expect_eq(loopback_exchanges(l), 0);
+    loopback_close(l);
+}
+
+static enum svl_verdict wait_in(struct svl_ctx *ctx, void *arg)
+{
+    in(ctx, arg);
+    held = ctx;
+    return svl_pend(ctx, NULL, NULL);
+}
+
+static enum svl_verdict wait_out(struct svl_ctx *ctx, void *arg)
+{
+    out(ctx, arg);
+    held = ctx;
+    return svl_pend(ctx, NULL, NULL);
+}
+
+static const struct svl_step slow_steps[] = {{wait_in, wait_out, end, A}, SVL_STEP_END};
+static const struct svl_route slow_routes[] = {
+    SVL_ROUTE("GET", "/x", show, .steps = slow_steps),
+    SVL_ROUTE("GET", "/later", later, .steps = r_steps),
+    SVL_ROUTE_END,
+};
+
+Test(router_serve, steps_may_wait_and_stand_around_late_answers)
+{
+    struct loopback *l = LOOPBACK(SVL_USE(router, .routes = slow_routes, .steps = b_steps,
+                                          .error = group_error, .arg = "late"));
+
+    EXPECT_TRAIL(l, REQUEST("GET", "/x"), "b> a> ");
+    svl_resume(held, SVL_NEXT);
+    cr_expect_str_eq(trail, "b> a> handler <a ");
+    svl_resume(held, SVL_NEXT);
+    cr_expect_str_eq(trail, "b> a> handler <a <b a. b. ");
+    cr_expect(svl_str_eq(loopback_body(loopback_take(l)), SVL_STR("/x")));
+
+    EXPECT_TRAIL(l, REQUEST("GET", "/x"), "b> a> ");
+    svl_text(held, 401, SVL_STR("no"));
+    svl_resume(held, SVL_DONE);
+    cr_expect_str_eq(trail, "b> a> <b a. b. ");
+    cr_expect_eq(loopback_status(loopback_take(l)), 401);
+
+    EXPECT_TRAIL(l, REQUEST("GET", "/later"), "b> r> ");
+    svl_status(held, 409);
+    svl_resume(held, SVL_ERROR);
+    cr_expect_str_eq(trail, "b> r> <r <b r. b. ");
+    cr_expect(svl_str_eq(loopback_body(loopback_take(l)), SVL_STR("late 409")));
+    cr_expect_eq(loopback_exchanges(l), 0);
+    loopback_close(l);
+}
+
+/* --- modules in groups --------------------------------------------------------------------- */
+
+/* Says its name, counts in its worker's state, and may answer for a path of its own. */
+struct note_config {
+    const char *name, *answers;
+    unsigned ms; /* what is further in has */
+};
+
+static unsigned n_noted;
+
+static int note_init(struct svl_link *self, struct svl_worker *worker)
+{
+    (void)worker;
+    self->state = &n_noted;
+    n_noted += 100;
+    return 0;
+}
+
+static enum svl_verdict note_in(const struct svl_link *self, struct svl_ctx *ctx)
+{
+    const struct note_config *cfg = self->config;
+
+    ++*(unsigned *)self->state;
+    note(svl_printf(ctx, "%s>", cfg->name).p);
+    if (cfg->ms)
+        svl_deadline(self, ctx, cfg->ms, 504);
+    if (cfg->answers && svl_str_eq(ctx->req.path, svl_str_of(cfg->answers)))
+        return svl_text(ctx, 200,
+                        svl_printf(ctx, "%s %.*s", cfg->name, SVL_FMT(ctx->req.raw_path)));
+    return SVL_NEXT;
+}
+
+static enum svl_verdict note_out(const struct svl_link *self, struct svl_ctx *ctx)
+{
+    note(svl_printf(ctx, "<%s", ((const struct note_config *)self->config)->name).p);
+    return SVL_NEXT;
+}
+
+static void note_done(const struct svl_link *self, struct svl_ctx *ctx)
+{
+    note(svl_printf(ctx, "%s.", ((const struct note_config *)self->config)->name).p);
+}
+
+static const struct svl_module svl_note_module = {.name = "note",
+                                                  .config_size = sizeof(struct note_config),
+                                                  .worker_init = note_init,
+                                                  .on_request = note_in,
+                                                  .on_response = note_out,
+                                                  .on_done = note_done};
+#define svl_note_config note_config
+
+static const struct svl_use chain_m[] = {SVL_USE(note, .name = "M"), SVL_USE_END};
+static const struct svl_use chain_n[] = {SVL_USE(note, .name = "N"), SVL_USE(note, .name = "O"),
+                                         SVL_USE_END};
+static const struct svl_use chain_p[] = {SVL_USE(note, .name = "P"), SVL_USE_END};
+static const struct svl_use site[] = {SVL_USE(note, .name = "S"),
+                                      SVL_USE(note, .name = "T", .answers = "/page"), SVL_USE_END};
+static const struct svl_group deep = {
+    .prefix = "/deep",
+    .steps = b_steps,
+    .chain = chain_n,
+    .routes =
+        (const struct svl_route[]){SVL_ROUTE("GET", "/x", show),
+                                   SVL_ROUTE("GET", "/p", show, .steps = r_steps, .chain = chain_p),
+                                   SVL_ROUTE("GET", "/free", show, .skip = skip_in),
+                                   SVL_ROUTE("GET", "/broken", broken), SVL_ROUTE_END}};
+static const struct svl_group shallow = {
+    .prefix = "/shallow",
+    .steps = a_steps,
+    .chain = chain_m,
+    .not_found = group_404,
+    .error = group_error,
+    .arg = "shallow",
+    .groups = (const struct svl_group *const[]){&deep, NULL},
+    .routes = (const struct svl_route[]){SVL_ROUTE("GET", "/x", show), SVL_MOUNT("/site", site),
+                                         SVL_ROUTE_END}};
+static const struct svl_group by_host = {
+    .host = "site.test", .routes = (const struct svl_route[]){SVL_MOUNT("", site), SVL_ROUTE_END}};
+static const struct svl_group *const with_chains[] = {&shallow, &by_host, NULL};
+
+Test(router_serve, modules_stand_in_groups_and_routes)
+{
+    struct loopback *l;
+
+    n_noted = 0;
+    l = LOOPBACK(SVL_USE(router, .groups = with_chains));
+    cr_expect_eq(n_noted, 600, "%u: M N O P S T are one use each, wherever they stand", n_noted);
+    EXPECT_TRAIL(l, REQUEST("GET", "/shallow/x"), "a> M> handler <M <a M. a. ");
+    EXPECT_TRAIL(l, REQUEST("GET", "/shallow/deep/x"),
+                 "a> M> b> N> O> handler <O <N <b <M <a O. N. b. M. a. ");
+    EXPECT_TRAIL(l, REQUEST("GET", "/shallow/deep/p"),
+                 "a> M> b> N> O> r> P> handler <P <r <O <N <b <M <a P. r. O. N. b. M. a. ");
+    EXPECT_TRAIL(l, REQUEST("GET", "/shallow/deep/free"), "M> N> O> handler <O <N <M O. N. M. ");
+    EXPECT_BODY(l, REQUEST("GET", "/shallow/deep/broken"), "shallow 500");
+    EXPECT_TRAIL(l, REQUEST("GET", "/shallow/deep/none"), "");
+    cr_expect_eq(n_noted, 600 + 1 + 3 + 4 + 3 + 3);
+    loopback_close(l);
+}
+
+Test(router_serve, a_chain_is_mounted_under_a_prefix_or_host)
+{
+    struct loopback *l = loopback_open(&(struct svl_server_config){
+        .chain = (const struct svl_use[]){SVL_USE(router, .groups = with_chains), SVL_USE_END},
+        .handler = behind});
+
+    EXPECT_BODY(l, REQUEST("GET", "/shallow/site/page"), "T /page");
+    EXPECT_TRAIL(l, REQUEST("GET", "/shallow/site/page"), "a> M> S> T> <S <M <a T. S. M. a. ");
+    EXPECT_BODY(l, REQUEST("POST", "/shallow/site/page"), "T /page");
+    EXPECT_BODY(l, REQUEST("GET", "/shallow/site/none"), "shallow");
+    EXPECT_BODY(l, "GET /page HTTP/1.1\r\nHost: site.test\r\n\r\n", "T /page");
+    cr_expect_eq(loopback_status(loopback_ask(l, "GET /x HTTP/1.1\r\nHost: site.test\r\n\r\n")),
+                 404);
+    cr_expect_eq(loopback_status(loopback_ask(l, REQUEST("GET", "/page"))), 404);
+    loopback_close(l);
+
+    l = loopback_open(&(struct svl_server_config){
+        .chain =
+            (const struct svl_use[]){SVL_USE(router, .groups = with_chains, .fallthrough = true),
+                                     SVL_USE_END},
+        .handler = behind});
+    EXPECT_BODY(l, "GET /x HTTP/1.1\r\nHost: site.test\r\n\r\n", "behind /x /x");
+    loopback_close(l);
+}
+
+Test(router_serve, chains_are_mounted_by_calls_in_any_dialect)
+{
+    struct svl_group *group = svl_group_open("/g");
+    const struct svl_group *const made[] = {group, NULL};
+    struct loopback *l;
+
+    svl_mount(group, "/site", site);
+    for (int syntax = SVL_ROUTER_EITHER; syntax <= SVL_ROUTER_ANGLES; syntax++) {
+        l = LOOPBACK(SVL_USE(router, .groups = made, .syntax = (enum svl_router_syntax)syntax));
+        EXPECT_BODY(l, REQUEST("GET", "/g/site/page"), "T /page");
+        loopback_close(l);
+    }
+    svl_group_close(group);
+}
+
+static const struct svl_route outer_mount[] = {SVL_MOUNT("/shallow", NULL), SVL_ROUTE_END};
+static const struct svl_group nested = {
+    .prefix = "/api",
+    .chain = (const struct svl_use[]){SVL_USE(router, .groups = with_chains, .fallthrough = true),
+                                      SVL_USE_END},
+    .routes = (const struct svl_route[]){SVL_ROUTE("GET", "/shallow/x", show),
+                                         SVL_ROUTE("GET", "/own", show), SVL_ROUTE_END}};
+
+Test(router_serve, a_router_may_stand_in_a_group_of_another)
+{
+    struct loopback *l =
+        LOOPBACK(SVL_USE(router, .groups = (const struct svl_group *const[]){&nested, NULL},
+                         .error = group_error, .arg = "outer"),
+                 SVL_USE(router, .routes = outer_mount));
+
+    EXPECT_BODY(l, REQUEST("GET", "/api/own"), "/api/own");
+    EXPECT_BODY(l, REQUEST("GET", "/api/shallow/x"), "/api/shallow/x");
+    loopback_close(l);
+}
+
+static const struct svl_group limited = {
+    .prefix = "/slow",
+    .chain = (const struct svl_use[]){SVL_USE(note, .name = "L"),
+                                      SVL_USE(note, .name = "T", .ms = 50), SVL_USE_END},
+    .steps = a_steps,
+    .routes = waiting};
+
+Test(router_serve, a_timeout_in_a_group_splits_what_is_further_in)
+{
+    struct loopback *l =
+        LOOPBACK(SVL_USE(router, .groups = (const struct svl_group *const[]){&limited, NULL}));
+
+    EXPECT_TRAIL(l, REQUEST("GET", "/slow/later/7"), "a> L> T> ");
+    loopback_pass(l, 100);
+    cr_expect_eq(loopback_status(loopback_take(l)), 504);
+    cr_expect_str_eq(trail, "a> L> T> <L <a T. L. a. ");
+    cr_expect(svl_str_eq(svl_param(held, SVL_STR("x")), SVL_STR("7")));
+    svl_resume(held, SVL_DONE);
     cr_expect_eq(loopback_exchanges(l), 0);
     loopback_close(l);
 }

@@ -167,7 +167,7 @@ static struct svl_exchange *begin(struct svl_link *links, unsigned n)
 
     for (unsigned i = 0; i < n; i++)
         links[i].index = i;
-    chain = (struct svl_chain){links, n};
+    chain = (struct svl_chain){links, n, n};
     trail[0] = '\0';
     cancelled = 0;
     drop = (struct drop){.wire = {&ops}};

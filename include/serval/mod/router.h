@@ -15,9 +15,9 @@
 #define SVL_ROUTER_PATTERN 2048 /* bytes of a pattern with the prefixes of its groups */
 #define SVL_ROUTER_CUSTOM 32    /* methods of one router that are not in SVL_METHOD_MAP */
 
-/* Something around handlers. `before` is asked on the way in, outermost first: SVL_NEXT goes on,
+/* Something around handlers: a small module. `before` is asked on the way in, outermost first: SVL_NEXT goes on,
  * SVL_DONE is the answer, SVL_ERROR asks the error handler. `after` may change the answer, on the
- * way out, for those whose `before` said SVL_NEXT (or is NULL). `final` comes at the very end,
+ * way out, for those whose `before` said SVL_NEXT (or is NULL). Both may wait (SVL_PENDING). `final` comes at the very end,
  * whatever happened, for each that was entered. All may be NULL, but not all at once. */
 struct svl_step {
     svl_handler_fn *before, *after;
@@ -31,8 +31,9 @@ struct svl_step {
 
 enum svl_route_flags {
     SVL_ROUTE_NO_BODY = 1, /* the handler takes the body itself: it is not awaited */
-    SVL_ROUTE_ONWARD = 2,  /* no handler: what stands behind the router in the chain answers */
-    SVL_ROUTE_STRIP = 4,   /* with ONWARD: req.path is what the catch-all holds, until the answer */
+    SVL_ROUTE_ONWARD =
+        2, /* no handler: the route's chain answers, or what stands behind the router */
+    SVL_ROUTE_STRIP = 4, /* with ONWARD: req.path is what the catch-all holds, until the answer */
 };
 
 /* {"GET", "/users/{id}", show, NULL}. Only method, path and handler are needed. */
@@ -44,6 +45,7 @@ struct svl_route {
     const char *name; /* for svl_url(); NULL = none */
     const char *host; /* "a.example", "*.example", "{who}.example"; NULL = its group's */
     const struct svl_step *steps; /* inside its groups' */
+    const struct svl_use *chain;  /* modules further in than these; SVL_USE_END at the end */
     svl_handler_fn *const
         *skip;        /* `before`s and `after`s of groups that it does without; NULL ends */
     unsigned flags;   /* enum svl_route_flags */
@@ -61,19 +63,24 @@ struct svl_route {
         .file = __FILE__, .line = __LINE__, .method = __VA_ARGS__                                  \
     }
 
-/* What stands behind the router in the chain answers for all below the prefix. */
-#define SVL_MOUNT(prefix)                                                                          \
+/* A chain of its own answers for all below the prefix, with the prefix taken off the path; what none of
+ * it answers is not found. SVL_MOUNT("/docs", docs), where docs is an array that ends in SVL_USE_END; NULL:
+ * what stands behind the router in the chain. The same array in two places is the same modules. */
+#define SVL_MOUNT(prefix, uses)                                                                    \
     {                                                                                              \
-        .file = __FILE__, .line = __LINE__, .path = prefix "/{svl_rest:*}",                        \
-        .flags = SVL_ROUTE_ONWARD | SVL_ROUTE_STRIP                                                \
+        .file = __FILE__, .line = __LINE__, .path = prefix SVL_MOUNT_REST, .chain = (uses),        \
+        .flags = SVL_MOUNT_FLAGS                                                                   \
     }
+#define SVL_MOUNT_REST "/{svl_rest:*}"
+#define SVL_MOUNT_FLAGS (SVL_ROUTE_ONWARD | SVL_ROUTE_STRIP)
 
 /* Routes that share a prefix, a host and what is done around them. Zero means none of it. */
 struct svl_group {
     const char *prefix; /* "/api"; may hold params, no catch-all */
     const char *host;
     const struct svl_step *steps;          /* SVL_STEP_END at the end */
-    svl_handler_fn *const *skip;           /* of the groups around it; NULL at the end */
+    const struct svl_use *chain;           /* modules inside the steps; SVL_USE_END at the end */
+    svl_handler_fn *const *skip;           /* of steps of the groups around it; NULL at the end */
     const struct svl_route *routes;        /* SVL_ROUTE_END at the end */
     const struct svl_group *const *groups; /* NULL at the end */
 
@@ -84,8 +91,8 @@ struct svl_group {
     svl_handler_fn *error;       /* a handler or a step said SVL_ERROR; res.status is set;
                                   * SVL_NEXT = let the next outer group's see to it */
     void *arg;                   /* of these four */
-    bool
-        always; /* steps also stand around answers to misses (404, 405, OPTIONS) below the prefix */
+    bool always; /* steps and chain also stand around answers to misses (404, 405, OPTIONS) below
+                 * the prefix */
 };
 
 enum svl_router_policy {
@@ -112,6 +119,7 @@ struct svl_router_config {
     const struct svl_route *routes;                            /* SVL_ROUTE_END at the end */
     const struct svl_group *const *groups;                     /* NULL at the end */
     const struct svl_step *steps;                              /* around everything */
+    const struct svl_use *chain;                               /* the same, inside the steps */
     svl_handler_fn *not_found, *not_allowed, *options, *error; /* as in svl_group */
     void *arg;
     bool always;
@@ -143,6 +151,7 @@ struct svl_group *svl_group_open(const char *prefix);
 void svl_group_close(struct svl_group *group); /* with the groups opened in it; after the server */
 void svl_group_route(struct svl_group *group, const struct svl_route *route);
 void svl_group_step(struct svl_group *group, const struct svl_step *step);
+void svl_mount(struct svl_group *group, const char *prefix, const struct svl_use *chain);
 struct svl_group *svl_group_group(struct svl_group *group, const char *prefix); /* nested */
 
 /* svl_group_add(api, "GET", "/users/{id}", show, .name = "user"); */
