@@ -1,5 +1,5 @@
 /* A server without sockets or a kernel, so that its own work is all that is measured: the twins
- * of fasthttp's server benchmarks (get, post, big: the same bytes in the same pieces as
+ * of fasthttp's server benchmarks (get, post, hijack, big: the same bytes in the same pieces as
  * bench/peers/go/fake), and requests that go through modules (fs, router).
  *
  * A fake transport fills at most 4096 bytes per read by repeating the request, until the
@@ -26,7 +26,7 @@
 
 static const char usage[] =
     "usage: micro_server [options]\n"
-    "  --twin NAME     get, post, big, hello, fs or router (get)\n"
+    "  --twin NAME     get, post, hijack, big, hello, fs or router (get)\n"
     "  --requests N    in all (3000000)\n"
     "  --per-conn Q    requests on each connection (10000)\n"
     "  --clients C     connections that take turns (2)\n"
@@ -52,6 +52,7 @@ static const char usage[] =
     "Cookie: foo=bar; baz=baraz; aa=aakslsdweriwereowriewroire\r\n\r\n"                            \
     "Hello, world!"
 
+#define HIJACK "GET /foo HTTP/1.1\r\nHost: google.com\r\n\r\n"
 #define SMALL "GET / HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n"
 #define FILE_1K "GET /1k HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n"
 #define ROUTED                                                                                     \
@@ -64,7 +65,7 @@ static const struct twin {
     const char *name, *text;
     size_t answer;
 } twins[] = {
-    {"get", GET, 133},     {"post", POST, 133}, {"big", GET, 125 + BIG},
+    {"get", GET, 133},     {"post", POST, 133}, {"hijack", HIJACK, 118}, {"big", GET, 125 + BIG},
     {"hello", SMALL, 133}, {"fs", FILE_1K, 0},  {"router", ROUTED, 133},
 };
 
@@ -83,6 +84,7 @@ struct part {
     unsigned long total, answered;
     unsigned clients;
     size_t written;
+    struct fake *outer, *nested; /* twin hijack: whose turn it is, and what it has become */
 };
 
 static _Thread_local struct part *part;
@@ -90,6 +92,7 @@ static _Thread_local struct part *part;
 struct fake {
     struct svl_conn conn; /* first */
     size_t left, at;      /* bytes to come; place in the text */
+    bool taken;           /* a server serves on it that is not the one it was opened for */
 };
 
 static ssize_t fake_read(struct svl_conn *c, char *to, size_t room)
@@ -180,31 +183,80 @@ static enum svl_verdict on_big(struct svl_ctx *ctx, void *arg)
     return SVL_DONE;
 }
 
+/* As if it had not been read: the bytes are the same everywhere. */
+static void unread(struct fake *from, size_t n, struct fake *to)
+{
+    to->left = from->left + n;
+    to->at = (from->at + text_len - n % text_len) % text_len;
+    from->left = 0;
+}
+
+static struct fake *open_fake(void)
+{
+    return (struct fake *)svl_conn_new(part->worker, &fake, &svl_h1);
+}
+
+/* The connection that was taken over is served by another server, as nested ServeConn() does. */
+static void on_taken(struct svl_raw *raw, void *arg, svl_str rest)
+{
+    struct fake *nested = open_fake();
+
+    (void)arg;
+    nested->taken = true;
+    unread(part->outer, rest.n, nested);
+    part->nested = nested;
+    svl_conn_start(&nested->conn);
+    svl_raw_close(raw);
+}
+
+static enum svl_verdict on_hijack(struct svl_ctx *ctx, void *arg)
+{
+    static const struct svl_raw_events events = {.on_data = on_taken};
+
+    (void)arg;
+    svl_text(ctx, 200, SVL_STR("123"));
+    svl_content_type(ctx, SVL_STR("foobar"));
+    count(ctx);
+    if (!part->outer->taken)
+        svl_hijack(ctx, &events, NULL);
+    return SVL_DONE;
+}
+
 /* Where no handler of ours counts, what was answered follows from what was read. */
 static bool counts_itself(void)
 {
     return strcmp(twin->name, "fs") != 0;
 }
 
-static struct svl_conn *open_one(unsigned long requests)
+static struct fake *open_one(unsigned long requests)
 {
-    struct svl_conn *c = svl_conn_new(part->worker, &fake, &svl_h1);
+    struct fake *f = open_fake();
 
-    ((struct fake *)c)->left = requests * text_len;
-    ((struct fake *)c)->at = 0;
-    svl_conn_start(c);
-    return c;
+    f->left = requests * text_len;
+    f->at = 0;
+    f->taken = false;
+    svl_conn_start(&f->conn);
+    return f;
+}
+
+/* One read of f; returns what has its place now. */
+static struct fake *serve(struct fake *f)
+{
+    part->outer = f;
+    part->nested = NULL;
+    svl_conn_ready(&f->conn, SVL_WATCH_READ);
+    return part->nested ? part->nested : f;
 }
 
 /* Each connection in turn takes one read, as if all were ready at once. */
 static void *run(void *arg)
 {
-    struct svl_conn **conns;
+    struct fake **conns;
     unsigned long begun = 0;
     unsigned open = 0;
 
     part = arg;
-    conns = calloc(part->clients, sizeof(struct svl_conn *));
+    conns = calloc(part->clients, sizeof(struct fake *));
     do {
         for (unsigned i = 0; i < part->clients; i++) {
             if (!conns[i]) {
@@ -216,12 +268,12 @@ static void *run(void *arg)
                 begun += requests;
                 open++;
             }
-            svl_conn_ready(conns[i], SVL_WATCH_READ);
+            conns[i] = serve(conns[i]);
             if (quota == 1 && counts_itself()) {
                 conns[i] = NULL; /* the answer closed it */
                 open--;
-            } else if (((struct fake *)conns[i])->left == 0) {
-                svl_conn_ready(conns[i], SVL_WATCH_READ); /* the end */
+            } else if (conns[i]->left == 0) {
+                svl_conn_ready(&conns[i]->conn, SVL_WATCH_READ); /* the end */
                 conns[i] = NULL;
                 open--;
             }
@@ -253,6 +305,8 @@ static struct svl_server *open_server(unsigned threads)
 
     if (!strcmp(twin->name, "post"))
         config.handler = on_post;
+    if (!strcmp(twin->name, "hijack"))
+        config.handler = on_hijack;
     if (!strcmp(twin->name, "big"))
         config.handler = on_big;
     if (!strcmp(twin->name, "fs")) {

@@ -31,6 +31,8 @@ const post = "POST /foobar?baz HTTP/1.1\r\n" +
 	"Cookie: foo=bar; baz=baraz; aa=aakslsdweriwereowriewroire\r\n\r\n" +
 	"Hello, world!"
 
+const hijack = "GET /foo HTTP/1.1\r\nHost: google.com\r\n\r\n"
+
 const readSize = 4096
 
 // Body is what every request is answered with, and what a POST brings.
@@ -41,7 +43,7 @@ var Big = make([]byte, 1<<20)
 
 // Case is one benchmark, from the command line.
 type Case struct {
-	Name             string // get, post or big
+	Name             string // get, post, hijack or big
 	Requests, Quota  int64
 	Clients, Threads int
 
@@ -55,15 +57,18 @@ var Served atomic.Int64
 // Flags reads a case.
 func Flags() *Case {
 	c := &Case{}
-	flag.StringVar(&c.Name, "twin", "get", "get, post or big")
+	flag.StringVar(&c.Name, "twin", "get", "get, post, hijack or big")
 	flag.Int64Var(&c.Requests, "requests", 1000000, "")
 	flag.Int64Var(&c.Quota, "per-conn", 10000, "requests per connection")
 	flag.IntVar(&c.Clients, "clients", 2, "connections there are")
 	flag.IntVar(&c.Threads, "threads", 1, "GOMAXPROCS")
 	flag.Parse()
 	request := get
-	if c.Name == "post" {
+	switch c.Name {
+	case "post":
 		request = post
+	case "hijack":
+		request = hijack
 	}
 	c.period = len(request)
 	for len(c.text) < readSize+c.period {

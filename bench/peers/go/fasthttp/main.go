@@ -13,6 +13,12 @@ import (
 	"serval.bench/fake"
 )
 
+// hijacked answers on a connection before and after it was taken over.
+func hijacked(ctx *fasthttp.RequestCtx) {
+	ctx.Success("foobar", []byte("123"))
+	fake.Served.Add(1)
+}
+
 func twin() {
 	c := fake.Flags()
 	handler := func(ctx *fasthttp.RequestCtx) {
@@ -22,6 +28,14 @@ func twin() {
 				log.Fatal("not what was sent")
 			}
 			ctx.Success("text/plain", ctx.PostBody())
+		case "hijack":
+			ctx.Hijack(func(c net.Conn) {
+				if err := fasthttp.ServeConn(c, hijacked); err != nil {
+					log.Fatal(err)
+				}
+			})
+			hijacked(ctx)
+			return
 		case "big":
 			ctx.SetContentType("text/plain")
 			ctx.Response.SetBodyRaw(fake.Big)
