@@ -190,17 +190,11 @@ void svl_child_kill(struct svl_child *child, unsigned grace_ms)
         svl_timer_set(&w->timers, &child->grace, svl_now_ms(w), grace_ms);
 }
 
-void svl_child_leave(struct svl_child *child)
-{
-    child->on_exit = NULL;
-}
-
 void svl_children_close(struct svl_worker *w)
 {
     while (!svl_list_empty(&w->children)) {
         struct svl_child *child = svl_container(w->children.next, struct svl_child, link);
 
-        svl_child_leave(child);
         svl_child_kill(child, 0);
         reap(child);
     }

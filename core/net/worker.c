@@ -94,14 +94,8 @@ static void arm(struct svl_timers *timers, uint64_t at)
 
 static void close_all(struct svl_worker *w)
 {
-    struct svl_list *at = w->open.next;
-
-    while (at != &w->open) {
-        struct svl_conn *c = svl_container(at, struct svl_conn, link);
-
-        at = at->next;
-        svl_conn_close(c);
-    }
+    while (!svl_list_empty(&w->open)) /* one may close others, those it has opened itself */
+        svl_conn_close(svl_container(w->open.next, struct svl_conn, link));
 }
 
 static void on_ended(struct svl_task *task)
@@ -133,13 +127,15 @@ static void on_grace(struct svl_timer *timer)
 
 static void drain(struct svl_worker *w)
 {
-    struct svl_list *at = w->open.next;
+    struct svl_list left;
 
     svl_listeners_close(w);
-    while (at != &w->open) {
-        struct svl_conn *c = svl_container(at, struct svl_conn, link);
+    svl_list_move(&w->open, &left);
+    while (!svl_list_empty(&left)) { /* one may close others, those it has opened itself */
+        struct svl_conn *c = svl_container(left.next, struct svl_conn, link);
 
-        at = at->next;
+        svl_list_remove(&c->link);
+        svl_list_append(&w->open, &c->link);
         c->protocol->on_stop(c);
     }
     svl_timer_set(&w->timers, &w->grace, svl_now_ms(w), w->grace_ms);

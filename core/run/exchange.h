@@ -83,6 +83,7 @@ struct svl_exchange {
                           * SVL_KEPT */
     uint8_t at, first, entered;
     uint8_t innermost; /* 1 + the innermost link with a deadline; 0 = none */
+    uint8_t redirects; /* local ones that were followed, relay.c */
     uint16_t refs;
 
     const struct svl_chain *chain;

@@ -153,17 +153,13 @@ static void written(struct svl_stream *s, size_t n)
     touch(s);
 }
 
-int svl_stream_write(struct svl_stream *s, svl_str bytes)
+void svl_stream_push(struct svl_stream *s, svl_str bytes)
 {
     struct svl_segment *segment = s->last;
     struct svl_chunk *chunk;
 
-    if (s->ended || s->aborted)
-        return SVL_EGONE;
-    if (bytes.n == 0)
-        return 0;
-    if (!writable(s, bytes.n))
-        return SVL_ELIMIT;
+    if (s->ended || s->aborted || bytes.n == 0)
+        return;
     if (!segment || !segment->own || segment->chunk->cap - segment->chunk->len < bytes.n)
         segment = add_segment(s, svl_chunk_new(&s->ctx->worker->chunks, bytes.n), true);
     chunk = segment->chunk;
@@ -171,6 +167,15 @@ int svl_stream_write(struct svl_stream *s, svl_str bytes)
     chunk->len += bytes.n;
     segment->end = chunk->len;
     written(s, bytes.n);
+}
+
+int svl_stream_write(struct svl_stream *s, svl_str bytes)
+{
+    if (s->ended || s->aborted)
+        return SVL_EGONE;
+    if (bytes.n > 0 && !writable(s, bytes.n))
+        return SVL_ELIMIT;
+    svl_stream_push(s, bytes);
     return 0;
 }
 

@@ -30,6 +30,9 @@ struct svl_stream {
     bool pulling;    /* on_room may be on the stack: what is written is taken at once */
 };
 
+/* svl_stream_write() without a limit, for who keeps one of its own and sets wants_room. */
+void svl_stream_push(struct svl_stream *stream, svl_str bytes);
+
 /* Takes a reference of the chunk, all of whose bytes are sent. 0 or SVL_ELIMIT. */
 int svl_stream_share(struct svl_stream *stream, struct svl_chunk *chunk);
 

@@ -4,7 +4,7 @@
 
 #include "serval/ctx.h"
 
-/* A process with a process group of its own. Valid until on_exit, or svl_child_leave(). Its worker
+/* A process with a process group of its own. Valid until on_exit. Its worker
  * ends it, and its group, when the server closes. */
 struct svl_child;
 
@@ -22,7 +22,7 @@ struct svl_child_pipes {
     int out, err; /* what it writes */
 };
 
-/* It has ended and was reaped: the last call. `status` as of waitpid(2). */
+/* It has ended and was reaped: the last call. `status` as of waitpid(2). May be NULL. */
 typedef void svl_exit_fn(struct svl_child *child, void *arg, int status);
 
 /* Loop thread. The child has those three descriptors and no other, default signals, nothing blocked.
@@ -33,8 +33,5 @@ int svl_child_start(struct svl_child **child, struct svl_worker *worker,
 
 /* SIGTERM for its process group, and SIGKILL after grace_ms; with 0, SIGKILL at once. */
 void svl_child_kill(struct svl_child *child, unsigned grace_ms);
-
-/* on_exit will not be called. */
-void svl_child_leave(struct svl_child *child);
 
 #endif

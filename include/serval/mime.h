@@ -8,4 +8,8 @@
  * it is not known. Static storage. The table is made from the system's at build time. */
 svl_str svl_mime(svl_str file_name);
 
+/* Any thread: the type of a body that begins so, by at most its first 512 bytes; what says nothing is
+ * "text/plain; charset=utf-8" or "application/octet-stream". Static storage. */
+svl_str svl_mime_sniff(svl_str bytes);
+
 #endif

@@ -14,6 +14,7 @@
 #include "serval/field.h"
 #include "serval/filter.h"
 #include "serval/form.h"
+#include "serval/gateway.h"
 #include "serval/headers.h"
 #include "serval/hijack.h"
 #include "serval/ip.h"
