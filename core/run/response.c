@@ -254,8 +254,9 @@ int svl_early_hints(struct svl_ctx *ctx)
 enum svl_verdict svl_redirect_absolute(struct svl_ctx *ctx, int status, svl_str reference)
 {
     struct svl_uri base, uri, to;
-    svl_str own =
-        svl_printf(ctx, "http://%.*s%.*s", SVL_FMT(ctx->req.host), SVL_FMT(ctx->req.raw_path));
+    svl_str target = ctx->req.target, query = svl_str_from(target, svl_str_find(target, '?'));
+    svl_str own = svl_printf(ctx, "http://%.*s%.*s%.*s", SVL_FMT(ctx->req.host),
+                             SVL_FMT(ctx->req.raw_path), SVL_FMT(query));
     char *text;
 
     if (ctx->req.host.n == 0 || svl_uri_parse(&base, own) || svl_uri_parse(&uri, reference))

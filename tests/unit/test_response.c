@@ -201,7 +201,7 @@ Test(response, redirect_can_be_made_absolute)
     static const char *const cases[][2] = {
         {"c", "http://test/a/c"},        {"/c?x", "http://test/c?x"},
         {"../../../c", "http://test/c"}, {"//other/x", "http://other/x"},
-        {"https://o/", "https://o/"},    {"#f", "http://test/a/b#f"},
+        {"https://o/", "https://o/"},    {"#f", "http://test/a/b?q#f"},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
