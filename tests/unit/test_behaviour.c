@@ -1,20 +1,10 @@
 /* Behaviours by number: tests/behaviours.md says what was decided about each. */
 #include "base/arena.h"
 #include "serval/serval.h"
-#include "support/loopback.h"
+#include "support/behaviour.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
-
-static bool is(svl_str s, const char *want)
-{
-    return want ? s.p && svl_str_eq(s, svl_str_of(want)) : !s.p;
-}
-
-static bool has(svl_str s, const char *part)
-{
-    return s.n > 0 && memmem(s.p, s.n, part, strlen(part)) != NULL;
-}
 
 /* The handler answers with what it saw. */
 static enum svl_verdict echo(struct svl_ctx *ctx, void *arg)
@@ -52,14 +42,8 @@ static bool answers(const char *request, int status, const char *part)
 static unsigned count(const char *requests)
 {
     struct loopback *l = loopback_open(&(struct svl_server_config){.handler = echo});
-    svl_str rest = loopback_ask(l, requests);
-    unsigned n = 0;
-    const char *at;
+    unsigned n = answers_in(loopback_ask(l, requests));
 
-    while (rest.n > 0 && (at = memmem(rest.p, rest.n, "HTTP/1.1 ", 9))) {
-        n++;
-        rest = svl_str_from(rest, (size_t)(at - rest.p) + 9);
-    }
     loopback_close(l);
     return n;
 }
@@ -76,10 +60,49 @@ Test(behaviour, b002_empty_lines_before_a_request_are_skipped)
     cr_assert(answers("\r\n\r\nGET /aaa HTTP/1.1\r\nHost: h\r\n\r\n", 200, "/aaa"));
 }
 
+/* What comes in and what comes back, until the client sends no more. */
+static bool closes_after(const char *bytes, unsigned answers, const char *part)
+{
+    struct loopback *l = loopback_open(&(struct svl_server_config){.handler = echo});
+    svl_str got;
+    bool good;
+
+    loopback_send(l, bytes);
+    loopback_eof(l);
+    got = loopback_take(l);
+    good = answers_in(got) == answers && has(got, part) && loopback_shut(l);
+    loopback_close(l);
+    return good;
+}
+
+Test(behaviour, b003_empty_lines_then_the_end_is_a_clean_end)
+{
+    cr_assert(closes_after(GET "\r\n\r\n\r\n\r\n", 1, " 200 "));
+    cr_assert(closes_after(GET "\r\n\r\nerror\r\n\r\n", 2, " 400 "));
+}
+
 Test(behaviour, b004_empty_lines_after_a_post_are_skipped)
 {
     cr_assert_eq(
         count("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nABC\r\n\r\n" GET "\r\n"), 2);
+}
+
+Test(behaviour, b005_silence_behind_empty_lines_closes_without_an_answer)
+{
+    struct loopback *l =
+        loopback_open(&(struct svl_server_config){.handler = echo, .idle_ms = 100});
+
+    loopback_send(l, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nABC\r\n\r\n");
+    cr_assert_eq(answers_in(loopback_take(l)), 1);
+    loopback_pass(l, 10001);
+    cr_assert(loopback_shut(l) && loopback_take(l).n == 0);
+    loopback_close(l);
+}
+
+Test(behaviour, b006_a_cut_request_line_is_no_request)
+{
+    cr_assert(closes_after("GET / HTTP/1.1\r", 0, ""));
+    cr_assert_eq(count("GET / HTTP/1.1\r"), 0);
 }
 
 Test(behaviour, b007_the_request_line_has_two_blanks)
@@ -175,6 +198,11 @@ Test(behaviour, b022_http_1_0_stays_only_if_asked)
         answers("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", 200, "Connection: keep-alive"));
 }
 
+Test(behaviour, b023_of_two_types_the_first_counts)
+{
+    cr_assert(answers(GET "foo: ab\r\nfoo: xx\r\n\r\n", 200, "foo=ab "));
+}
+
 Test(behaviour, b024_content_length_is_one_number)
 {
     cr_assert_eq(status_of(GET "Content-Length: 13\r\nContent-Length: 1\r\n\r\n"), 400);
@@ -211,15 +239,136 @@ Test(behaviour, b028_two_framings_are_refused) /* stricter: RFC 9112 6.3 */
                  400);
 }
 
+/* Keeps what it saw. */
+static struct {
+    char raw[512], target[128];
+    unsigned n;
+} saw;
+
+static enum svl_verdict look(struct svl_ctx *ctx, void *arg)
+{
+    size_t at = 0;
+
+    (void)arg;
+    saw.n = ctx->req.headers.n;
+    for (unsigned i = 0; i < ctx->req.headers.n; i++) {
+        const struct svl_header *h = &ctx->req.headers.at[i];
+        svl_str name = svl_header_name(h), value = svl_header_value(h);
+
+        at += (size_t)snprintf(saw.raw + at, sizeof saw.raw - at, "%.*s: %.*s\r\n", SVL_FMT(name),
+                               SVL_FMT(value));
+    }
+    snprintf(saw.target, sizeof saw.target, "%.*s", SVL_FMT(ctx->req.target));
+    return svl_text(ctx, 200, SVL_STR("ok"));
+}
+
+static void show(const char *request)
+{
+    struct loopback *l = loopback_open(&(struct svl_server_config){.handler = look});
+
+    cr_assert_eq(loopback_status(loopback_ask(l, request)), 200, "%s", request);
+    loopback_close(l);
+}
+
+Test(behaviour, b029_what_Trailer_announces_is_ignored_not_obeyed)
+{
+    cr_assert_eq(status_of(GET "Trailer: Foo, Content-Length\r\n\r\n"), 200);
+    cr_assert_eq(status_of("POST / HTTP/1.1\r\nHost: h\r\nTrailer: Content-Length\r\n"
+                           "Transfer-Encoding: chunked\r\n\r\n0\r\nContent-Length: 3\r\n\r\n"),
+                 200);
+}
+
+Test(behaviour,
+     b030_an_absolute_target_is_kept_as_it_came) /* stricter: no fragment (RFC 9112 3.2) */
+{
+    show("GET http://gooGle.com/foO/%20bar?xxx HTTP/1.1\r\nHost: google.com\r\n\r\n");
+    cr_assert_str_eq(saw.target, "http://gooGle.com/foO/%20bar?xxx");
+    cr_assert_eq(status_of("GET http://g.com/foo#aaa HTTP/1.1\r\nHost: g.com\r\n\r\n"), 400);
+}
+
 Test(behaviour, b031_a_backslash_in_the_authority_is_refused)
 {
     cr_assert_eq(
         status_of("GET http://vulndetector.com\\\\admin\\\\api HTTP/1.1\r\nHost: h\r\n\r\n"), 400);
 }
 
+static svl_str repeated(char *to, const char *line, unsigned n, const char *end)
+{
+    size_t at = (size_t)sprintf(to, GET);
+
+    for (unsigned i = 0; i < n; i++)
+        at += (size_t)sprintf(to + at, "%s", line);
+    at += (size_t)sprintf(to + at, "%s", end);
+    return (svl_str){to, at};
+}
+
+Test(behaviour, b032_a_head_has_its_limit)
+{
+    static char head[400000];
+    struct loopback *l = loopback_open(&(struct svl_server_config){.handler = echo});
+    svl_str answer;
+
+    loopback_send_bytes(l, repeated(head, "Some-Header: some value\r\n", 10500, "\r\n"));
+    answer = loopback_take(l);
+    cr_assert(loopback_status(answer) == 431 && has(answer, "Connection: close\r\n"));
+    loopback_close(l);
+}
+
 Test(behaviour, b033_a_post_without_length_has_no_body)
 {
     cr_assert(answers("POST / HTTP/1.1\r\nHost: h\r\n\r\n", 200, "body=;"));
+}
+
+#define ODD "hoST: h\r\nuSeR-aGent: a\r\nContent-Type: x/y\r\nCookie: b=c\r\ncookie: d=e\r\n"
+
+Test(behaviour, b034_fields_are_there_as_they_came)
+{
+    show("GET / HTTP/1.1\r\n" ODD "\r\n");
+    cr_assert_str_eq(saw.raw, ODD);
+}
+
+Test(behaviour, b035_no_field_is_special)
+{
+    show("GET / HTTP/1.1\r\n" ODD "Connection: close\r\n\r\n");
+    cr_assert(saw.n == 6 && has(svl_str_of(saw.raw), "Connection: close"));
+}
+
+Test(behaviour, b036_fields_are_in_the_order_of_the_wire)
+{
+    show(GET "b: 1\r\nContent-Type: x/y\r\na: 2\r\nUser-Agent: z\r\n\r\n");
+    cr_assert_str_eq(saw.raw, "Host: h\r\nb: 1\r\nContent-Type: x/y\r\na: 2\r\nUser-Agent: z\r\n");
+}
+
+static enum svl_verdict two_cookies(struct svl_ctx *ctx, void *arg)
+{
+    (void)arg;
+    cr_assert(is(svl_cookie(ctx, SVL_STR("b")), "c") && is(svl_cookie(ctx, SVL_STR("d")), "e"));
+    return svl_text(ctx, 200, SVL_STR("ok"));
+}
+
+Test(behaviour, b037_two_cookie_lines_are_read_one_by_one)
+{
+    struct loopback *l = loopback_open(&(struct svl_server_config){.handler = two_cookies});
+
+    cr_assert_eq(loopback_status(loopback_get(l, "/", "Cookie: b=c\r\nCookie: d=e\r\n")), 200);
+    loopback_close(l);
+}
+
+Test(behaviour, b038_random_bytes_do_no_harm)
+{
+    unsigned seed = 7;
+
+    for (int i = 0; i < 300; i++) {
+        struct loopback *l = loopback_open(&(struct svl_server_config){.handler = echo});
+        char bytes[64] = "GET / HTTP/1.1\r\nHost: h\r\n";
+
+        for (size_t at = (size_t)i % 28; at < sizeof bytes; at++)
+            bytes[at] = (char)((seed = seed * 1103515245 + 12345) >> 16);
+        loopback_send_bytes(l, (svl_str){bytes, sizeof bytes});
+        loopback_eof(l);
+        cr_assert_leq(answers_in(loopback_take(l)), 2);
+        loopback_close(l);
+    }
 }
 
 Test(behaviour, b039_blanks_before_an_extension_are_refused)
