@@ -32,6 +32,7 @@ static void on_poll(uv_poll_t *poll, int status, int events);
 static void resume(struct svl_listener *l)
 {
     l->paused = false;
+    l->worker->rewatched = true;
     uv_poll_start(&l->poll, UV_READABLE, on_poll);
 }
 

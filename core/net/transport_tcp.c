@@ -82,6 +82,7 @@ static void tcp_watch(struct svl_conn *c, int events)
     uv_poll_t *poll = &tcp_of(c)->poll;
     int mask = 0;
 
+    c->worker->rewatched = true;
     if (events & SVL_WATCH_READ)
         mask |= UV_READABLE;
     if (events & SVL_WATCH_WRITE)

@@ -230,8 +230,22 @@ void svl_worker_run(struct svl_worker *w)
 
 void svl_worker_poll(struct svl_worker *w, bool wait)
 {
+    w->rewatched = false;
     wait = wait && svl_list_empty(&w->later); /* tasks are something to do */
     uv_run(w->loop, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+}
+
+int svl_worker_fd(const struct svl_worker *w)
+{
+    return uv_backend_fd(w->loop);
+}
+
+int svl_worker_timeout(struct svl_worker *w)
+{
+    if (w->rewatched || !svl_list_empty(&w->later))
+        return 0;
+    uv_update_time(w->loop);
+    return uv_backend_timeout(w->loop);
 }
 
 void svl_worker_stop(struct svl_worker *w)

@@ -102,6 +102,7 @@ struct svl_worker {
 
     struct svl_chunk *reading; /* bytes[len, cap) is where the next read lands */
     bool pinned;               /* somebody keeps what was read in this round */
+    bool rewatched; /* what is watched has changed: libuv tells the kernel in the next round */
     struct svl_gather gather;
     struct svl_at_hand at_hand[SVL_AT_HAND];
 
@@ -150,6 +151,10 @@ void svl_worker_run(struct svl_worker *worker);
 
 /* One round of the loop, for tests; `wait` = not before there is something to do. */
 void svl_worker_poll(struct svl_worker *worker, bool wait);
+
+/* What svl_worker_poll() can be waited for by: see svl_server_fd() and svl_server_timeout(). */
+int svl_worker_fd(const struct svl_worker *worker);
+int svl_worker_timeout(struct svl_worker *worker);
 
 /* Any thread, and signal handlers. The second call does not wait for connections. */
 void svl_worker_stop(struct svl_worker *worker);

@@ -35,6 +35,13 @@ bool svl_local(const struct svl_ctx *ctx, struct svl_address *to)
     return true;
 }
 
+int svl_socket(const struct svl_ctx *ctx)
+{
+    struct svl_connection connection;
+
+    return about(of(ctx), &connection);
+}
+
 bool svl_is_tls(const struct svl_ctx *ctx)
 {
     (void)ctx;

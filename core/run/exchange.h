@@ -43,6 +43,8 @@ struct svl_wire_ops {
     int (*hint)(struct svl_wire *wire, struct svl_exchange *x, int status);
     /* Which connection it is. Returns its socket, -1 if it has none. May be NULL. */
     int (*about)(struct svl_wire *wire, struct svl_connection *to);
+    /* The connection ends at once, without (the rest of) an answer. */
+    void (*drop)(struct svl_wire *wire);
     /* `fresh` takes the place of `old`. */
     void (*replace)(struct svl_wire *wire, struct svl_exchange *old, struct svl_exchange *fresh);
 };

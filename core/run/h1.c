@@ -290,6 +290,15 @@ static int h1_about(struct svl_wire *wire, struct svl_connection *to)
     return c->fd;
 }
 
+/* What was answered before still goes out. */
+static void h1_drop(struct svl_wire *wire)
+{
+    struct svl_conn *c = conn_of(wire);
+
+    if (svl_conn_blocked(c) || svl_conn_flush(c) != SVL_GONE)
+        svl_conn_close(c);
+}
+
 static void h1_replace(struct svl_wire *wire, struct svl_exchange *old, struct svl_exchange *fresh)
 {
     struct h1 *h = h1_of(conn_of(wire));
@@ -384,6 +393,7 @@ static const struct svl_wire_ops ops = {
     .more = h1_more,
     .hint = h1_hint,
     .about = h1_about,
+    .drop = h1_drop,
     .replace = h1_replace,
 };
 
@@ -761,6 +771,11 @@ static void on_open(struct svl_conn *c)
 {
     struct h1 *h = h1_of(c);
 
+    if (svl_unlikely(service(c)->on_accept != NULL) &&
+        !service(c)->on_accept(&c->peer, service(c)->hook_arg)) {
+        svl_conn_close(c);
+        return;
+    }
     h->wire.ops = &ops;
     tell(c, SVL_CONNECTION_NEW);
     svl_conn_deadline(c, service(c)->header_ms);
@@ -849,7 +864,8 @@ static void on_gone(struct svl_conn *c)
     h->x = NULL;
     svl_chunk_unref(h->chunk);
     h->chunk = NULL;
-    tell(c, SVL_CONNECTION_CLOSED);
+    if (h->wire.ops)
+        tell(c, SVL_CONNECTION_CLOSED);
     if (h->raw && h->raw->on_gone)
         h->raw->on_gone(NULL, h->raw_arg);
     if (!x)

@@ -14,6 +14,7 @@ struct svl_service {
     unsigned min_body_rate, min_write_rate; /* bytes per second; 0 = any progress will do */
     unsigned max_requests;                  /* per connection; 0 = no limit */
     svl_error_fn *on_error;
+    svl_accept_fn *on_accept;
     svl_state_fn *on_state;
     void *hook_arg;
 };

@@ -2,10 +2,14 @@
 
 #include "base/check.h"
 
+#include <errno.h>
+#include <fcntl.h>
+
 /* In conn->state. struct svl_raw is the connection itself, seen from outside. */
 struct raw {
     const struct svl_raw_events *events;
     void *arg;
+    svl_str rest; /* what was read behind the request, during on_open */
     unsigned idle_ms;
     bool busy;    /* a callback is on the stack: it flushes when it returns */
     bool closing; /* svl_raw_close() */
@@ -135,12 +139,13 @@ static const struct svl_protocol raw_protocol = {
 void svl_raw_begin(struct svl_conn *c, const struct svl_raw_events *events, void *arg, svl_str rest)
 {
     memset(c->state, 0, sizeof c->state);
-    *state(c) = (struct raw){.events = events, .arg = arg};
+    *state(c) = (struct raw){.events = events, .arg = arg, .rest = rest};
     c->protocol = &raw_protocol;
     c->read_at = NULL;
     svl_timer_clear(&c->timer);
     svl_conn_read(c, true);
     call(c, events->on_open);
+    state(c)->rest = SVL_STR_NONE;
     if (rest.n > 0 && !c->closed)
         on_data(c, rest.p, rest.n);
     else
@@ -201,6 +206,19 @@ void svl_raw_close(struct svl_raw *raw)
 void svl_raw_abort(struct svl_raw *raw)
 {
     svl_conn_close(conn_of(raw));
+}
+
+/* A copy of the descriptor outlives ours, and closing ours tells the peer nothing. */
+int svl_raw_take(struct svl_raw *raw, svl_str *rest)
+{
+    struct svl_conn *c = conn_of(raw);
+    int fd = c->fd < 0 ? -1 : fcntl(c->fd, F_DUPFD_CLOEXEC, 0);
+
+    if (fd < 0)
+        return c->fd < 0 ? -ENOTSOCK : -errno;
+    *rest = state(c)->rest;
+    svl_conn_close(c);
+    return fd;
 }
 
 const struct svl_address *svl_raw_peer(const struct svl_raw *raw)

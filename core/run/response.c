@@ -241,6 +241,15 @@ const struct svl_headers *svl_request_trailers(struct svl_ctx *ctx)
 
 /* Other answers ---------------------------------------------------------------------------- */
 
+void svl_drop(struct svl_ctx *ctx)
+{
+    struct svl_exchange *x = svl_exchange_of(ctx);
+
+    SVL_MISUSE_IF(x->state == SVL_SENDING, "svl_drop: the answer is on its way");
+    if (x->wire)
+        x->wire->ops->drop(x->wire);
+}
+
 int svl_early_hints(struct svl_ctx *ctx)
 {
     struct svl_exchange *x = svl_exchange_of(ctx);

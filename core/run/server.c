@@ -334,6 +334,7 @@ static int open_worker(struct svl_server *s, struct runner *r, unsigned index)
         .min_write_rate = c->min_write_rate == SVL_NEVER ? 0 : c->min_write_rate,
         .max_requests = c->max_requests,
         .on_error = c->on_error,
+        .on_accept = c->on_accept,
         .on_state = c->on_state,
         .hook_arg = c->hook_arg,
     };
@@ -395,6 +396,17 @@ int svl_server_open(struct svl_server **server, const struct svl_server_config *
     }
     *server = s;
     return err;
+}
+
+static void close_listeners(void *worker)
+{
+    svl_listeners_close(worker);
+}
+
+void svl_server_quiesce(struct svl_server *s)
+{
+    for (unsigned i = 0; i < s->n_runners; i++)
+        svl_post(&s->runners[i].worker, close_listeners, &s->runners[i].worker);
 }
 
 const char *svl_server_address(const struct svl_server *s, unsigned index)
@@ -570,6 +582,16 @@ void svl_server_poll(struct svl_server *s, bool wait)
 {
     SVL_MISUSE_IF(s->n_runners != 1, "svl_server_poll: of a server with one worker");
     svl_worker_poll(&s->runners[0].worker, wait);
+}
+
+int svl_server_fd(const struct svl_server *s)
+{
+    return svl_worker_fd(&s->runners[0].worker);
+}
+
+int svl_server_timeout(struct svl_server *s)
+{
+    return svl_worker_timeout(&s->runners[0].worker);
 }
 
 void svl_server_stop(struct svl_server *s)

@@ -11,6 +11,10 @@ void svl_connection_of(const struct svl_ctx *ctx, struct svl_connection *to);
 /* Our end of it. False in memory, and when the client has gone. */
 bool svl_local(const struct svl_ctx *ctx, struct svl_address *to);
 
+/* Its socket, to ask the kernel about: nothing may be read, written or closed. -1 in memory, and when the
+ * client has gone. */
+int svl_socket(const struct svl_ctx *ctx);
+
 /* Whether it is encrypted by this server. It never is so far: TLS ends in front of it. */
 bool svl_is_tls(const struct svl_ctx *ctx);
 

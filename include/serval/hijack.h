@@ -56,6 +56,11 @@ void svl_raw_close(struct svl_raw *raw);
 /* Closes at once, whatever was not sent. on_gone comes before this returns. */
 void svl_raw_abort(struct svl_raw *raw);
 
+/* In on_open: the socket is the caller's from now on, nonblocking, and *rest what the client has sent
+ * behind its request, valid during on_open. on_gone comes before this returns. Returns the descriptor;
+ * -errno if it cannot be had (-ENOTSOCK in memory), and nothing has changed. */
+int svl_raw_take(struct svl_raw *raw, svl_str *rest);
+
 const struct svl_address *svl_raw_peer(const struct svl_raw *raw);
 struct svl_worker *svl_raw_worker(const struct svl_raw *raw);
 

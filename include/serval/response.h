@@ -31,6 +31,11 @@ const struct svl_headers *svl_request_trailers(struct svl_ctx *ctx);
  * a Link, or when nobody waits any more. */
 int svl_early_hints(struct svl_ctx *ctx);
 
+/* No answer: the connection closes, and the client sees that it got none. In a hook, which then returns
+ * SVL_ERROR, or while its ctx is pending, which still has to be resumed; what takes pieces of a body
+ * gets SVL_PIECE_GONE. Not in a source, which returns a negative number instead. */
+void svl_drop(struct svl_ctx *ctx);
+
 /* svl_redirect() to a reference that is resolved against the request's own URI and made absolute. */
 enum svl_verdict svl_redirect_absolute(struct svl_ctx *ctx, int status, svl_str reference);
 

@@ -25,6 +25,9 @@ typedef enum svl_verdict svl_head_fn(const struct svl_link *self, struct svl_ctx
  * the connection closes is not the hook's to say. */
 typedef void svl_error_fn(struct svl_ctx *ctx, int status, const char *why, void *arg);
 
+/* Whether a connection from there is taken. If not it is closed without a word, and nobody is told. */
+typedef bool svl_accept_fn(const struct svl_address *peer, void *arg);
+
 /* What became of a connection. */
 enum svl_connection_state {
     SVL_CONNECTION_NEW,
@@ -104,9 +107,10 @@ struct svl_server_config {
     unsigned max_in_flight;   /* requests being answered, all workers; 0 = no limit; 503 */
     unsigned retry_after;     /* seconds, in the Retry-After of that 503; 0 = 1 */
 
-    svl_head_fn *on_head;   /* NULL = all pass */
-    svl_error_fn *on_error; /* NULL = a line of plain text */
-    svl_state_fn *on_state; /* NULL = nobody is told */
+    svl_accept_fn *on_accept; /* NULL = all are taken */
+    svl_head_fn *on_head;     /* NULL = all pass */
+    svl_error_fn *on_error;   /* NULL = a line of plain text */
+    svl_state_fn *on_state;   /* NULL = nobody is told */
     void *hook_arg;
 
     /* The caller's own loop, which serves while it runs: the server has one worker, is not run by
@@ -147,6 +151,12 @@ int svl_server_run(struct svl_server *server);
  * server with one worker. `wait`: not before there is something to do. */
 void svl_server_poll(struct svl_server *server, bool wait);
 
+/* For a thread that waits for other things too: what becomes readable when the next round has something
+ * to do (an epoll descriptor, so it can be waited for in any way), and after how many milliseconds it has
+ * in any case; -1 = not by itself. Of a server with one worker, on the thread that calls the above. */
+int svl_server_fd(const struct svl_server *server);
+int svl_server_timeout(struct svl_server *server);
+
 /* Any thread, and signal handlers: stop accepting, close idle connections, finish what is being
  * answered, then svl_server_run() returns. The second call closes at once. */
 void svl_server_stop(struct svl_server *server);
@@ -163,6 +173,9 @@ void svl_server_counts(const struct svl_server *server, struct svl_counts *count
 
 /* Any thread: how often the watchdog has found a hook that took too long. */
 unsigned long long svl_server_stalls(const struct svl_server *server);
+
+/* Any thread: no new connections any more; those there are go on. Listening sockets are closed soon. */
+void svl_server_quiesce(struct svl_server *server);
 
 /* After svl_server_run(), or instead of it. Connections that are left are closed. With the caller's
  * own loop the last of it goes while that runs on. NULL is fine. */

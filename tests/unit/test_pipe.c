@@ -7,6 +7,7 @@
 #include "serval/serval.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -564,4 +565,151 @@ Test(pipe, serve_conn_returns_when_the_connection_has_ended)
     pthread_join(runner, &result);
     cr_assert_eq(*(int *)result, 0);
     close(fds[0]);
+}
+
+/* Waiting elsewhere, and sockets that leave ---------------------------------------------------- */
+
+static int accepted;
+
+static bool accept_every_other(const struct svl_address *peer, void *arg)
+{
+    cr_assert_eq(peer->family, AF_UNIX);
+    cr_assert_eq(arg, &accepted);
+    return accepted++ % 2 == 0;
+}
+
+static void count_state(enum svl_connection_state state, const struct svl_connection *connection,
+                        void *arg)
+{
+    (void)state, (void)connection, (void)arg;
+    accepted += 100;
+}
+
+Test(pipe, who_is_not_accepted_is_closed_and_nobody_is_told)
+{
+    struct svl_server_config config = {.handler = hello,
+                                       .workers = 1,
+                                       .on_accept = accept_every_other,
+                                       .on_state = count_state,
+                                       .hook_arg = &accepted};
+    struct svl_server *server;
+    int one[2], two[2];
+    char byte;
+
+    cr_assert_eq(svl_server_open(&server, &config), 0);
+    socketpair(AF_UNIX, SOCK_STREAM, 0, one);
+    socketpair(AF_UNIX, SOCK_STREAM, 0, two);
+    svl_server_take(server, one[1]);
+    svl_server_take(server, two[1]);
+    svl_server_poll(server, false);
+    cr_assert_eq(accepted, 102); /* two were asked about, one is NEW */
+    cr_assert_eq(recv(one[0], &byte, 1, MSG_DONTWAIT), -1);
+    cr_assert_eq(recv(two[0], &byte, 1, MSG_DONTWAIT), 0);
+    close(one[0]);
+    close(two[0]);
+    svl_server_close(server);
+}
+
+/* Rounds of the loop as a program has them that waits by poll(2). */
+static void serve_elsewhere(struct svl_server *server)
+{
+    struct pollfd ready = {.fd = svl_server_fd(server), .events = POLLIN};
+
+    cr_assert_geq(poll(&ready, 1, svl_server_timeout(server)), 0);
+    svl_server_poll(server, false);
+}
+
+Test(pipe, a_server_can_be_waited_for_with_other_things)
+{
+    struct svl_server *server = open_server(hello, NULL);
+    char answer[500];
+    ssize_t n = 0;
+    int ends[2];
+
+    socketpair(AF_UNIX, SOCK_STREAM, 0, ends);
+    svl_server_take(server, ends[1]);
+    serve_elsewhere(server);
+    cr_assert_eq(svl_server_timeout(server), 0, "the socket is not watched yet");
+    svl_server_poll(server, false);
+    cr_assert_gt(svl_server_timeout(server), 1000, "the deadline of the head");
+    cr_assert_eq(write(ends[0], GET, sizeof GET - 1), sizeof GET - 1);
+    for (int i = 0; i < 100 && n <= 0; i++) {
+        serve_elsewhere(server);
+        n = recv(ends[0], answer, sizeof answer, MSG_DONTWAIT);
+    }
+    cr_assert_gt(n, 0);
+    cr_assert_eq(memcmp(answer, "HTTP/1.1 200", 12), 0);
+    close(ends[0]);
+    svl_server_close(server);
+}
+
+static int taken = -1;
+static int gone;
+static char rest_of_it[16];
+
+static void take_socket(struct svl_raw *raw, void *arg)
+{
+    svl_str rest;
+
+    (void)arg;
+    taken = svl_raw_take(raw, &rest);
+    svl_str_copy(rest_of_it, sizeof rest_of_it, rest);
+    if (taken < 0)
+        svl_raw_close(raw);
+}
+
+static void ignore_data(struct svl_raw *raw, void *arg, svl_str data)
+{
+    (void)raw, (void)arg, (void)data;
+}
+
+static void count_gone(struct svl_raw *raw, void *arg)
+{
+    (void)raw, (void)arg;
+    gone++;
+}
+
+static enum svl_verdict give_socket(struct svl_ctx *ctx, void *arg)
+{
+    static const struct svl_raw_events events = {
+        .on_open = take_socket, .on_data = ignore_data, .on_gone = count_gone};
+
+    (void)arg;
+    svl_hijack(ctx, &events, NULL);
+    return svl_text(ctx, 200, SVL_STR("yours"));
+}
+
+Test(pipe, a_socket_can_be_taken_out_of_the_server)
+{
+    struct svl_server *server = open_server(give_socket, NULL);
+    char answer[500] = "";
+    int ends[2];
+
+    socketpair(AF_UNIX, SOCK_STREAM, 0, ends);
+    cr_assert_eq(write(ends[0], GET "more", sizeof GET + 3), sizeof GET + 3);
+    svl_server_take(server, ends[1]);
+    for (int i = 0; i < 100 && !gone; i++)
+        svl_server_poll(server, true);
+    cr_assert_eq(gone, 1);
+    cr_assert_geq(taken, 0);
+    cr_assert_str_eq(rest_of_it, "more");
+    svl_server_close(server); /* it does not need the server any more */
+    cr_assert_eq(write(taken, "hello", 5), 5);
+    cr_assert_gt(recv(ends[0], answer, sizeof answer - 1, 0), 5);
+    cr_assert_str_eq(answer + strlen(answer) - 10, "yourshello");
+    close(taken);
+    close(ends[0]);
+}
+
+Test(pipe, in_memory_there_is_no_socket_to_take)
+{
+    struct svl_server *server = open_server(give_socket, NULL);
+    struct svl_pipe *end = svl_server_dial(server, NULL);
+
+    svl_pipe_write(end, SVL_STR(GET), 0);
+    for (int i = 0; i < 100 && !gone; i++)
+        svl_server_poll(server, true);
+    cr_assert_eq(taken, -ENOTSOCK);
+    svl_pipe_close(end);
+    svl_server_close(server);
 }

@@ -532,3 +532,43 @@ Test(response, every_combination_is_framed_so_that_the_next_answer_is_found)
     }
     close(file);
 }
+
+/* No answer ---------------------------------------------------------------------------------- */
+
+static enum svl_verdict drop(struct svl_ctx *ctx)
+{
+    svl_text(ctx, 200, SVL_STR("never"));
+    svl_drop(ctx);
+    return SVL_ERROR;
+}
+
+Test(response, a_drop_closes_without_an_answer)
+{
+    cr_assert_eq(get(drop).n, 0);
+    cr_assert(loopback_closed(l));
+}
+
+Test(response, a_drop_lets_the_answers_before_it_out)
+{
+    now = drop;
+    loopback_send(l, "GET /end HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    cr_assert(svl_str_ends(loopback_take(l), SVL_STR("\r\n\r\nthe end")));
+    cr_assert(loopback_closed(l));
+}
+
+static enum svl_verdict hold(struct svl_ctx *ctx)
+{
+    held = ctx;
+    return svl_pend(ctx, NULL, NULL);
+}
+
+Test(response, a_drop_of_a_pending_ctx_still_needs_its_resume)
+{
+    get(hold);
+    svl_drop(held);
+    cr_assert(loopback_closed(l));
+    cr_assert_eq(loopback_exchanges(l), 1);
+    svl_drop(held);
+    svl_resume(held, SVL_DONE);
+    cr_assert_eq(loopback_take(l).n, 0);
+}
