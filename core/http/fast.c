@@ -6,58 +6,15 @@
 #include "base/check.h"
 #include "http/chars.h"
 #include "http/parse.h"
+#include "http/scan.h"
 
 #include <string.h>
-
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
 
 #define SHORTEST 18 /* "GET / HTTP/1.0\r\n\r\n" */
 
 static const char *skip(const char *at, const char *end, int what)
 {
     while (at < end && svl_char_is(*at, what))
-        at++;
-    return at;
-}
-
-/* The first control byte from `at` on, blanks that are tabs included, or `end`. */
-static const char *find_control(const char *at, const char *end)
-{
-#if defined(__SSE2__)
-    const __m128i low = _mm_set1_epi8(0x1f), del = _mm_set1_epi8(0x7f);
-
-    for (; end - at >= 16; at += 16) {
-        __m128i bytes = _mm_loadu_si128((const __m128i *)at);
-        __m128i hits = _mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(bytes, low), bytes),
-                                    _mm_cmpeq_epi8(bytes, del));
-        unsigned mask = (unsigned)_mm_movemask_epi8(hits);
-
-        if (mask)
-            return at + __builtin_ctz(mask);
-    }
-#endif
-    while (at < end && (unsigned char)*at > 0x1f && *at != 0x7f)
-        at++;
-    return at;
-}
-
-/* The first colon from `at` on, or `end`. */
-static const char *find_colon(const char *at, const char *end)
-{
-#if defined(__SSE2__)
-    const __m128i colon = _mm_set1_epi8(':');
-
-    for (; end - at >= 16; at += 16) {
-        __m128i hits = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)at), colon);
-        unsigned mask = (unsigned)_mm_movemask_epi8(hits);
-
-        if (mask)
-            return at + __builtin_ctz(mask);
-    }
-#endif
-    while (at < end && *at != ':')
         at++;
     return at;
 }
@@ -90,7 +47,7 @@ static bool read_known(struct svl_parser *p, enum svl_header_id id, svl_str valu
 /* One line; returns what follows it, or NULL. A name that is known needs no look at its bytes. */
 static const char *read_field(struct svl_parser *p, const char *at, const char *end)
 {
-    const char *colon = find_colon(at, end), *value;
+    const char *colon = svl_find_colon(at, end), *value;
     svl_str name = {at, (size_t)(colon - at)};
     enum svl_header_id id;
     struct svl_header *h;
@@ -103,9 +60,9 @@ static const char *read_field(struct svl_parser *p, const char *at, const char *
     value = colon + 1;
     while (value < end && (*value == ' ' || *value == '\t'))
         value++;
-    at = find_control(value, end);
+    at = svl_find_control(value, end);
     while (at < end && *at == '\t')
-        at = find_control(at + 1, end);
+        at = svl_find_control(at + 1, end);
     if (end - at < 2 || at[0] != '\r' || at[1] != '\n')
         return NULL;
     h = svl_parser_add_field(p, name.p, name.n);

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "http/chars.h"
+#include "http/response_parse.h"
 
 #include <string.h>
 
@@ -408,6 +409,21 @@ enum svl_parsed svl_parser_body(struct svl_parser *p, const char *data, size_t l
     parsed = read_trailers(p, data + *used, len - *used, &n);
     *used += n;
     return parsed;
+}
+
+/* A request that ends where the chunks begin: behind that llhttp does not know whose they are. */
+void svl_parser_chunks(struct svl_parser *p, struct svl_request *spare,
+                       const struct svl_limits *limits, struct svl_arena *arena)
+{
+    static const char head[] = "POST / HTTP/1.1\r\nTransfer-Encoding:chunked\r\n\r\n";
+
+    svl_parser_begin(p, spare, limits, arena);
+    p->status = 400; /* its fields are noted nowhere */
+    llhttp_init(&p->ll, HTTP_REQUEST, &settings);
+    SVL_ASSERT(llhttp_execute(&p->ll, head, sizeof head - 1) == HPE_PAUSED);
+    llhttp_resume(&p->ll);
+    p->status = 0;
+    p->phase = BODY;
 }
 
 static void move(const char **view, const char *from, const char *to)

@@ -9,7 +9,14 @@
     X(ELIMIT, -30004, "over a limit")                                                              \
     X(ESYNTAX, -30005, "not well formed")                                                          \
     X(EGONE, -30006, "nobody waits for it any more")                                               \
-    X(ESTATE, -30007, "not at this point of a request")
+    X(ESTATE, -30007, "not at this point of a request")                                            \
+    X(ERESPONSE, -30008, "the response is not well formed")                                        \
+    X(ECLOSED, -30009, "the connection was closed before the response was complete")               \
+    X(EBUSY, -30010, "too many requests wait for a connection")                                    \
+    X(EREDIRECT, -30011, "the redirect cannot be followed")                                        \
+    X(ESCHEME, -30012, "this kind of URL is not supported")                                        \
+    X(EPROXY, -30013, "the proxy has refused")                                                     \
+    X(EBACKEND, -30014, "there is no back end")
 
 enum svl_error {
 #define X(name, number, text) SVL_##name = number,
