@@ -41,6 +41,7 @@ struct svl_conn *svl_conn_new(struct svl_worker *w, const struct svl_transport *
     c->fd = -1;
     c->transport = transport;
     c->protocol = protocol;
+    c->outgoing = protocol->outgoing;
     c->worker = w;
     c->timer.fire = on_timer;
     return c;

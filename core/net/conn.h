@@ -35,6 +35,7 @@ struct svl_transport {
 /* What the bytes mean. */
 struct svl_protocol {
     const char *name;
+    bool outgoing; /* its connections are our own, not the server's clients */
     void (*on_open)(struct svl_conn *c);
     void (*on_data)(struct svl_conn *c, const char *data, size_t n); /* n > 0 */
     void (*on_eof)(struct svl_conn *c);     /* the peer sends no more; it may still read */

@@ -205,6 +205,7 @@ int svl_worker_open(struct svl_worker *w)
     svl_pool_init(&w->blocks, SVL_ARENA_BLOCK, 8);
     svl_list_init(&w->open);
     svl_list_init(&w->children);
+    svl_list_init(&w->attached);
     svl_list_init(&w->later);
     w->gather.bytes = svl_malloc(SVL_GATHER_SIZE);
     w->preamble.second = -1;
@@ -316,6 +317,15 @@ void svl_worker_job_done(struct svl_worker *w)
     close_last(w);
 }
 
+static void close_attached(struct svl_worker *w)
+{
+    while (!svl_list_empty(&w->attached)) {
+        struct svl_attached *first = svl_container(w->attached.next, struct svl_attached, link);
+
+        first->close(first);
+    }
+}
+
 /* What others have asked for, and what came of it. */
 static void settle(struct svl_worker *w)
 {
@@ -344,6 +354,7 @@ void svl_worker_close(struct svl_worker *w)
     w->on_ended = NULL;
     h->closing = true;
     svl_listeners_close(w);
+    close_attached(w);
     close_all(w);
     svl_children_close(w);
     settle(w);

@@ -56,6 +56,12 @@ struct svl_task {
     void (*run)(struct svl_task *task);
 };
 
+/* Something of run/ that has connections of its own and ends with the worker. */
+struct svl_attached {
+    struct svl_list link;
+    void (*close)(struct svl_attached *attached); /* takes its link out of the list */
+};
+
 /* What the loop is busy with, for run/watchdog.c. */
 struct svl_watch {
     _Atomic(uintptr_t) link;       /* a struct svl_link, see watchdog.h; 0 = no hook runs */
@@ -96,6 +102,7 @@ struct svl_worker {
     struct svl_list later;             /* svl_task::link */
     struct svl_list open;              /* svl_conn::link */
     struct svl_list children;          /* svl_child::link */
+    struct svl_list attached;          /* svl_attached::link */
     unsigned n_open;
     unsigned max_open; /* connections; above it accepting waits */
     struct svl_listener *listeners;
