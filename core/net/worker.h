@@ -177,7 +177,7 @@ void svl_worker_wake(struct svl_worker *worker);
  * the loop has come round. */
 void svl_worker_close(struct svl_worker *worker);
 
-/* prefetch.c: a job of libuv's threads has reported. */
+/* A job of libuv's threads has reported. */
 void svl_worker_job_done(struct svl_worker *worker);
 
 /* The preamble of answers of this second. */

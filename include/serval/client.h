@@ -1,5 +1,5 @@
 /* The HTTP client. A client is a config and, on every loop that uses it, connections of that loop's own,
- * kept in pools per host. One request is described by a struct svl_ask and answered by a struct svl_reply:
+ * kept in pools per host. One request is described by a struct svl_fetch and answered by a struct svl_reply:
  * from handlers with svl_fetch(), from ordinary threads with svl_http_get(), svl_http_post() and svl_http_do(), on any
  * loop with svl_call(). docs/client.md shows how it fits together; decision 050 says why. */
 #ifndef SVL_CLIENT_H
@@ -9,7 +9,7 @@
 
 struct svl_client;
 struct svl_call;
-struct svl_ask;
+struct svl_fetch;
 struct svl_reply;
 
 /* Asking ------------------------------------------------------------------------------------*/
@@ -32,7 +32,7 @@ typedef int svl_reply_piece_fn(struct svl_call *call, svl_str piece, void *arg);
 
 /* A request. Zero means "the default" everywhere. The struct itself is copied; what it points at must stay
  * valid until the call is done, because it may be sent again on another connection. */
-struct svl_ask {
+struct svl_fetch {
     svl_str
         url; /* "http://user:password@example.com:8080/path?query"; with backends also "/path" */
     enum svl_method method; /* 0 = GET, or POST if there is a body, or what method_text says */
@@ -50,13 +50,14 @@ struct svl_ask {
     size_t max_body; /* of the response, decoded; above it SVL_ELIMIT; 0 = the client's, or none
                               * with on_piece */
     bool decode;     /* ask for gzip, deflate or br, and undo it */
+    bool timing;     /* fill reply->timing */
     bool close;      /* this is the connection's last request */
     svl_reply_head_fn *on_head;
     svl_reply_piece_fn *on_piece; /* NULL = the body is awaited whole */
     void *arg;                    /* of give, on_head and on_piece */
 };
 
-/* Monotonic microseconds since the call began; 0 = did not happen. Of the last try. */
+/* Microseconds since the call began; 0 = did not happen. Of the last try, when it was asked for. */
 struct svl_timing {
     uint64_t resolved, connected; /* stay 0 when a connection was there already */
     uint64_t sent;                /* the head of the request is with the kernel */
@@ -81,6 +82,7 @@ struct svl_reply {
     svl_str url;      /* the one that was asked last */
     struct svl_address peer;
     struct svl_timing timing;
+    struct svl_call *call; /* the library's own */
 };
 
 /* Any thread: the value of a field of the response; p is NULL if there is none. */
@@ -92,7 +94,7 @@ static inline svl_str svl_reply_header(const struct svl_reply *reply, enum svl_h
 /* Clients -----------------------------------------------------------------------------------*/
 
 /* Whether a failed try is made again, instead of the rule (below). `attempt` counts from 1. */
-typedef bool svl_retry_fn(const struct svl_ask *ask, unsigned attempt, int error, void *arg);
+typedef bool svl_retry_fn(const struct svl_fetch *ask, unsigned attempt, int error, void *arg);
 
 /* Whether a back end is well, by its reply (or its error). */
 typedef bool svl_healthy_fn(const struct svl_reply *reply, void *arg);
@@ -128,7 +130,7 @@ struct svl_client_config {
 
     unsigned timeout_ms; /* of a call, all tries; 0 = 60 s, SVL_NEVER = none */
     unsigned connect_ms; /* name, connection and proxy; 0 = 10 s */
-    unsigned io_ms;      /* without progress in either direction; 0 = 30 s */
+    unsigned io_ms;      /* without progress in either direction; 0 = 60 s */
 
     size_t max_head;     /* status line and fields, bytes; 0 = 64 KiB */
     unsigned max_fields; /* 0 = 200, at most 250 */
@@ -193,7 +195,7 @@ void svl_client_forget_names(struct svl_client *client, struct svl_worker *worke
 typedef enum svl_verdict svl_fetched_fn(struct svl_ctx *ctx, const struct svl_reply *reply,
                                         void *arg);
 enum svl_verdict svl_fetch(struct svl_ctx *ctx, struct svl_client *client,
-                           const struct svl_ask *ask, svl_fetched_fn *answer, void *arg);
+                           const struct svl_fetch *ask, svl_fetched_fn *answer, void *arg);
 
 /* Several at once: `replies` has n of them, in the order of the asks. Asks with a timeout_ms that passes
  * have UV_ETIMEDOUT, so the answer can be made of those that came. */
@@ -201,7 +203,7 @@ typedef enum svl_verdict svl_fetched_all_fn(struct svl_ctx *ctx,
                                             const struct svl_reply *const *replies, unsigned n,
                                             void *arg);
 enum svl_verdict svl_fetch_all(struct svl_ctx *ctx, struct svl_client *client,
-                               const struct svl_ask *asks, unsigned n, svl_fetched_all_fn *answer,
+                               const struct svl_fetch *asks, unsigned n, svl_fetched_all_fn *answer,
                                void *arg);
 
 /* From ordinary threads ---------------------------------------------------------------------
@@ -211,7 +213,7 @@ enum svl_verdict svl_fetch_all(struct svl_ctx *ctx, struct svl_client *client,
 
 /* Returns 0 or the reply's error. *reply is there in both cases and is freed by svl_reply_free(); reply may
  * be NULL: only the result counts. A client that is NULL is one of the library's own, which lasts. */
-int svl_http_do(struct svl_client *client, const struct svl_ask *ask, struct svl_reply **reply);
+int svl_http_do(struct svl_client *client, const struct svl_fetch *ask, struct svl_reply **reply);
 
 /* With that client and up to 16 redirects. */
 int svl_http_get(const char *url, struct svl_reply **reply);
@@ -233,7 +235,7 @@ void svl_loop_close(struct svl_worker *worker);
  * during the call, or until svl_reply_free() if it was kept. Never NULL; the result is valid until done. */
 typedef void svl_done_fn(struct svl_reply *reply, void *arg);
 struct svl_call *svl_call(struct svl_client *client, struct svl_worker *worker,
-                          const struct svl_ask *ask, svl_done_fn *done, void *arg);
+                          const struct svl_fetch *ask, svl_done_fn *done, void *arg);
 
 /* Nobody waits any more: done is not called. */
 void svl_call_cancel(struct svl_call *call);
@@ -241,7 +243,8 @@ void svl_call_cancel(struct svl_call *call);
 /* `give` has something again. */
 void svl_call_more(struct svl_call *call);
 
-/* Between pieces: none comes until svl_call_continue(), and the server is held back. */
+/* In on_piece or later: what was read already still comes (64 KiB at most), then nothing until
+ * svl_call_continue(), and the server is held back. */
 void svl_call_pause(struct svl_call *call);
 void svl_call_continue(struct svl_call *call);
 

@@ -5,6 +5,7 @@
 #include "serval/args.h"
 #include "serval/async.h"
 #include "serval/child.h"
+#include "serval/client.h"
 #include "serval/connection.h"
 #include "serval/cookie.h"
 #include "serval/ctx.h"
