@@ -12,10 +12,10 @@
 #include "run/values.h"
 #include "serval/hijack.h"
 
-/* Whether a hook just said SVL_NEXT, and neither it nor the client left anything to deal with. */
+/* Whether a hook just said SVL_NEXT, and neither it nor the client has left anything to deal with. */
 static inline bool plain(const struct svl_exchange *x, enum svl_verdict v)
 {
-    return svl_likely(v == SVL_NEXT) && x->wire && !x->awaits_body && !x->cancel;
+    return svl_likely(v == SVL_NEXT) && !x->stirred;
 }
 
 static inline enum svl_verdict ask_in(struct svl_exchange *x, const struct svl_link *link)
@@ -48,13 +48,15 @@ static enum svl_verdict ask(struct svl_exchange *x)
     enum svl_verdict v;
 
     if (!x->outwards) {
-        while (plain(x, v = ask_in(x, link)) && x->at + 1u < x->chain->n) {
-            x->at++;
-            link++;
-            if (svl_unlikely(x->chain != chain)) { /* entered an inner one */
+        while (plain(x, v = ask_in(x, link))) {
+            if (svl_unlikely(x->chain != chain)) { /* it has entered an inner one */
                 chain = x->chain;
                 link = &chain->links[x->at];
             }
+            if (x->at + 1u == chain->n)
+                break;
+            x->at++;
+            link++;
         }
         return v;
     }
@@ -239,6 +241,7 @@ static void carry(struct svl_exchange *x)
     do {
         x->state = SVL_RUNNING;
         x->early = SVL_IDLE;
+        x->stirred = false;
     } while (heed_here(x, ask(x)));
 }
 
@@ -270,6 +273,7 @@ enum svl_verdict svl_pend(struct svl_ctx *ctx, svl_cancel_fn *cancel, void *arg)
     SVL_MISUSE_IF(x->state != SVL_RUNNING, "svl_pend: only a hook that was asked can keep a ctx");
     x->cancel = cancel;
     x->cancel_arg = arg;
+    x->stirred = true;
     if (x->early == SVL_IDLE)
         x->early = SVL_KEPT;
     return SVL_PENDING;
@@ -331,7 +335,7 @@ static enum svl_verdict want_body(struct svl_exchange *x, uint64_t limit)
     if (length > 0 && (uint64_t)length > limit)
         return svl_fail(&x->pub, 413, "the body is too large");
     x->body_limit = limit;
-    x->awaits_body = true;
+    x->awaits_body = x->stirred = true;
     if (x->wire)
         x->wire->ops->want_body(x->wire, x);
     return SVL_PENDING;
@@ -480,6 +484,7 @@ static void disown(struct svl_exchange *x)
         x->gone = gone;
     }
     x->wire = NULL;
+    x->stirred = true;
     x->cancel = NULL;
     if (x->deadlines)
         svl_deadlines_drop(x, 0);
@@ -514,8 +519,18 @@ struct svl_exchange *svl_exchange_open(struct svl_worker *w, struct svl_wire *wi
     return x;
 }
 
+/* The table of fields grows no more: its unused end is memory like what lies behind it. */
+static inline void use_rest_of_fields(struct svl_exchange *x)
+{
+    size_t used = (x->pub.req.headers.n * sizeof *x->fields + 15) & ~(size_t)15;
+
+    if (x->arena.at == x->memory) /* else the table may have grown, and be elsewhere */
+        x->arena.at = (char *)x->fields + used;
+}
+
 void svl_exchange_start(struct svl_exchange *x)
 {
+    use_rest_of_fields(x);
     if (x->pub.req.content_length == 0)
         x->pub.req.body = SVL_STR("");
     carry(x);

@@ -10,9 +10,9 @@
 #include "serval/module.h"
 #include "serval/server.h"
 
-#define SVL_INLINE_FIELDS 16 /* request fields before the table grows */
-#define SVL_INLINE_ANSWERS 8 /* the same for the answer's */
-#define SVL_INLINE_ARENA 384 /* bytes of arena before a block is taken */
+#define SVL_INLINE_FIELDS 14 /* request fields before the table grows */
+#define SVL_INLINE_ANSWERS 6 /* the same for the answer's */
+#define SVL_INLINE_ARENA 128 /* bytes of arena before a block is taken, beside unused fields */
 #define SVL_EXCHANGE_MAGIC 0x5e7ea11fu
 
 struct svl_chain {
@@ -74,6 +74,7 @@ struct svl_exchange {
     uint8_t state; /* enum svl_state */
     bool outwards;
     bool awaits_body;    /* LOANED to the wire, until svl_exchange_body() */
+    bool stirred;        /* while a hook ran: kept, its body asked for, or abandoned */
     bool body_paused;    /* its pieces, by svl_body_pause() */
     bool gone_at_eof;    /* a client that sends no more counts as gone */
     bool refused;        /* by the core, before it became a request */
@@ -113,10 +114,16 @@ struct svl_exchange {
     struct svl_parser parser;
     struct svl_arena arena;
 
-    struct svl_header fields[SVL_INLINE_FIELDS];
     struct svl_header answers[SVL_INLINE_ANSWERS];
+    _Alignas(
+        16) struct svl_header fields[SVL_INLINE_FIELDS]; /* what the head leaves is arena too */
     _Alignas(16) char memory[SVL_INLINE_ARENA];
 };
+
+_Static_assert(offsetof(struct svl_exchange, fields) +
+                       sizeof(struct svl_header[SVL_INLINE_FIELDS]) ==
+                   offsetof(struct svl_exchange, memory),
+               "the unused end of the fields and the memory are one");
 
 static inline struct svl_exchange *svl_exchange_of(struct svl_ctx *ctx)
 {
