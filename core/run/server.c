@@ -504,6 +504,11 @@ int svl_server_take(struct svl_server *s, int fd)
 
 /* Running ---------------------------------------------------------------------------------- */
 
+struct svl_server *svl_worker_server(const struct svl_worker *w)
+{
+    return w->server;
+}
+
 static void *run_thread(void *arg)
 {
     svl_worker_run(arg);

@@ -91,6 +91,7 @@ void svl_post(struct svl_worker *worker, svl_post_fn *fn, void *arg);
 
 /* The workers are ctx->worker, and these: index < svl_server_workers(server). */
 struct svl_worker *svl_server_worker(struct svl_server *server, unsigned index);
+struct svl_server *svl_worker_server(const struct svl_worker *worker);
 
 /* A ctx that may be gone by the time it is wanted. A value: copy it, keep it anywhere. */
 typedef struct svl_ref {

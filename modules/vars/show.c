@@ -1,8 +1,10 @@
 /* What was counted, as text: for Prometheus (exposition format 0.0.4), and as JSON. */
 #include "internal.h"
 
+#include "serval/async.h"
 #include "serval/error.h"
 #include "serval/log.h"
+#include "serval/server.h"
 
 #include <dirent.h>
 #include <math.h>
@@ -80,6 +82,30 @@ static double resident_bytes(void *arg)
     return (double)resident * (double)sysconf(_SC_PAGESIZE);
 }
 
+static double threads(void *arg)
+{
+    FILE *file = fopen("/proc/self/status", "r");
+    char line[256];
+    double n = 0;
+
+    (void)arg;
+    while (file && n == 0 && fgets(line, sizeof line, file))
+        if (strncmp(line, "Threads:", 8) == 0)
+            n = strtod(line + 8, NULL);
+    if (file)
+        fclose(file);
+    return n;
+}
+
+static double max_fds(void *arg)
+{
+    struct rlimit limit = {0};
+
+    (void)arg;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    return (double)limit.rlim_cur;
+}
+
 static double open_fds(void *arg)
 {
     DIR *dir = opendir("/proc/self/fd");
@@ -107,8 +133,54 @@ static struct svl_var process[] = {
      .name = "process_open_fds",
      .help = "Descriptors that are open.",
      .value = open_fds},
+    {.kind = SVL_VAR_FUNCTION,
+     .name = "process_max_fds",
+     .help = "Descriptors that may be open.",
+     .value = max_fds},
+    {.kind = SVL_VAR_FUNCTION,
+     .name = "process_threads",
+     .help = "Threads of the process.",
+     .value = threads},
 };
 #define N_PROCESS (sizeof process / sizeof *process)
+
+/* --- the server ----------------------------------------------------------------------------- */
+
+#define N_SERVER 6
+
+static double number(void *arg)
+{
+    return *(const double *)arg;
+}
+
+/* What the server of the ctx says of itself; the vars point into `numbers`. */
+static void ask_server(struct svl_ctx *ctx, struct svl_var *vars, double *numbers)
+{
+    static const struct svl_var named[N_SERVER] = {
+        SVL_FIGURE("serval_workers", "Loops that serve.", number, NULL),
+        SVL_FIGURE("serval_connections_total", "Connections taken.", number, NULL),
+        SVL_FIGURE("serval_connections_open", "Connections that are open.", number, NULL),
+        SVL_FIGURE("serval_requests_total", "Heads of requests that were not refused.", number,
+                   NULL),
+        SVL_FIGURE("serval_refused_total", "Connections and requests above a limit.", number, NULL),
+        SVL_FIGURE("serval_stalls_total", "Hooks that the watchdog found holding a loop.", number,
+                   NULL),
+    };
+    const struct svl_server *server = svl_worker_server(ctx->worker);
+    struct svl_counts counts;
+
+    svl_server_counts(server, &counts);
+    numbers[0] = svl_server_workers(server);
+    numbers[1] = (double)counts.connections;
+    numbers[2] = (double)counts.open;
+    numbers[3] = (double)counts.requests;
+    numbers[4] = (double)counts.refused;
+    numbers[5] = (double)svl_server_stalls(server);
+    for (size_t i = 0; i < N_SERVER; i++) {
+        vars[i] = named[i];
+        vars[i].arg = &numbers[i];
+    }
+}
 
 /* --- Prometheus ----------------------------------------------------------------------------- */
 
@@ -273,8 +345,14 @@ static void metrics_requests(struct text *text, const struct svl_vars_book *book
 
 void show_metrics(struct text *text, const struct svl_vars_config *cfg)
 {
+    struct svl_var server[N_SERVER];
+    double numbers[N_SERVER];
+
+    ask_server(text->ctx, server, numbers);
     for (size_t i = 0; i < N_PROCESS; i++)
         metrics_var(text, &process[i]);
+    for (size_t i = 0; i < N_SERVER; i++)
+        metrics_var(text, &server[i]);
     for (struct svl_var *const *var = cfg->vars; var && *var; var++)
         metrics_var(text, *var);
     if (!cfg->no_requests)
@@ -349,10 +427,16 @@ static void json_requests(struct json *json, const struct svl_vars_book *book)
         add_quoted(text, list[i].route);
         text_add(text, ", \"method\": ");
         add_quoted(text, list[i].method);
-        text_add(text, ", \"code\": %d, \"count\": %llu, \"bytes\": %llu, \"seconds\": %.6f}",
+        text_add(text,
+                 ", \"code\": %d, \"count\": %llu, \"bytes\": %llu, \"seconds\": %.6f, "
+                 "\"buckets\": {",
                  list[i].status, (unsigned long long)cell_read(&list[i].count),
                  (unsigned long long)cell_read(&list[i].bytes),
                  (double)cell_read(&list[i].sum_us) / 1e6);
+        for (unsigned at = 0; at < REQUEST_BOUNDS; at++)
+            text_add(text, "%s\"%g\": %llu", at ? ", " : "", request_bounds[at],
+                     (unsigned long long)cell_read(&list[i].buckets[at]));
+        text_add(text, "}}");
     }
     text_add(text, "]");
 }
@@ -360,6 +444,8 @@ static void json_requests(struct json *json, const struct svl_vars_book *book)
 int show_json(struct text *text, const struct svl_vars_config *cfg, const char *filter)
 {
     struct json json = {.text = text};
+    struct svl_var server[N_SERVER];
+    double numbers[N_SERVER];
     regex_t regex;
 
     if (filter) {
@@ -367,9 +453,12 @@ int show_json(struct text *text, const struct svl_vars_config *cfg, const char *
             return SVL_ESYNTAX;
         json.filter = &regex;
     }
+    ask_server(text->ctx, server, numbers);
     text_add(text, "{");
     for (size_t i = 0; i < N_PROCESS; i++)
         json_var(&json, &process[i]);
+    for (size_t i = 0; i < N_SERVER; i++)
+        json_var(&json, &server[i]);
     for (struct svl_var *const *var = cfg->vars; var && *var; var++)
         json_var(&json, *var);
     if (!cfg->no_requests)

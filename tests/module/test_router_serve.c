@@ -1,5 +1,6 @@
 /* What the router does with requests: answers by itself, steps around handlers, mounts.
  * ctest-module: router */
+#include "net/worker.h"
 #include "serval/async.h"
 #include "serval/mod/router.h"
 #include "support/loopback.h"
@@ -227,6 +228,18 @@ Test(router_serve, handlers_get_the_whole_body)
     cr_expect_eq(loopback_status(loopback_ask(
                      l, "POST /users/7 HTTP/1.1\r\nHost: t\r\nContent-Length: 30\r\n\r\n")),
                  413);
+    loopback_close(l);
+}
+
+Test(router_serve, the_watchdog_is_told_the_route)
+{
+    struct loopback *l = LOOPBACK(SVL_USE(router, .routes = routes));
+    struct svl_watch *watch = &loopback_worker(l)->watch;
+
+    loopback_ask(l, REQUEST("GET", "/users/7"));
+    cr_expect_str_eq(atomic_load(&watch->doing), "GET /users/{id}");
+    loopback_ask(l, REQUEST("GET", "/files/a"));
+    cr_expect_str_eq(atomic_load(&watch->doing), "GET /files/*path");
     loopback_close(l);
 }
 

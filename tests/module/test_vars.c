@@ -1,5 +1,6 @@
 /* vars: what is counted, by whom, and how it is shown.
  * ctest-labels: threads */
+#include "net/worker.h"
 #include "serval/mod/vars.h"
 #include "support/loopback.h"
 
@@ -122,6 +123,24 @@ Test(vars, requests_are_told_apart_by_route_not_by_path)
                 "{\\\"id\\\"}\",method=\"GET\",code=\"200\"} 20\n");
     text = body_of(l, "/debug/vars?r=http_requests$");
     HOLDS(text, "\"method\": \"GET\", \"code\": 200, \"count\": 20, \"bytes\": 100, \"seconds\": ");
+    HOLDS(text, ", \"buckets\": {\"0.0001\": ");
+    loopback_close(l);
+}
+
+Test(vars, the_server_says_how_it_is)
+{
+    struct loopback *l = open_with(&(struct svl_vars_config){0});
+    const char *text;
+
+    atomic_store(&loopback_worker(l)->watch.stalls, 3); /* as the watchdog does */
+    loopback_get(l, "/other", "");
+    text = body_of(l, "/metrics");
+    HOLDS(text, "# TYPE serval_stalls_total counter\nserval_stalls_total 3\n");
+    HOLDS(text, "serval_workers 1\n");
+    HOLDS(text, "# TYPE serval_connections_open gauge\nserval_connections_open 1\n");
+    HOLDS(text, "process_threads ");
+    text = body_of(l, "/debug/vars?r=stalls");
+    cr_expect_str_eq(text, "{\n\"serval_stalls_total\": 3\n}\n");
     loopback_close(l);
 }
 
