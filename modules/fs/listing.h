@@ -67,8 +67,7 @@ char *svl_fs_readme(const struct fs_root *root, const char *folder, const char *
 struct fs_listing {
     struct svl_ctx *ctx;
     struct fs_scan scan;
-    svl_str place;        /* the folder, as the client knows it; begins and ends with '/' */
-    bool upload, archive; /* are offered */
+    svl_str place; /* the folder, as the client knows it; begins and ends with '/' */
     char *readme;
     size_t readme_n;
     size_t printed; /* rows */

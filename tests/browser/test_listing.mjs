@@ -6,7 +6,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { spawn } from 'node:child_process'
 import { createRequire } from 'node:module'
-import { chromium } from 'playwright-core'
+import { launch } from './chromium.mjs'
 
 const require = createRequire(import.meta.url)
 const axe = fs.readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8')
@@ -189,11 +189,7 @@ const tests = {
 }
 
 make()
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
-  args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-    '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-})
+const browser = await launch()
 const { server, base } = await serve()
 let failed = 0
 for (const [name, test] of Object.entries(tests)) {

@@ -114,6 +114,25 @@ def need_nobody():
     return None
 
 
+@contextlib.contextmanager
+def example(name, *args):
+    """The address of a running program of docs/examples. It must end by itself, and well, when it is
+    asked to."""
+    path = os.path.join(os.environ.get("SERVAL_BUILD", "build/debug"), "docs/examples", name)
+    if not os.path.exists(path):
+        raise Skip("built without SVL_EXAMPLES, or without what this one needs")
+    program = subprocess.Popen([path, "127.0.0.1:0", *args], stdout=subprocess.PIPE, text=True)
+    try:
+        yield re.search(r"listen=(\S+)", program.stdout.readline())[1]
+        program.send_signal(signal.SIGTERM)
+        program.send_signal(signal.SIGTERM)  # streams that are open do not end by themselves
+        equal(program.wait(DEADLINE), 0, "exit code of " + name)
+    finally:
+        program.kill()
+        program.wait()
+        program.stdout.close()
+
+
 def run(*args, **more):
     """Runs the program to its end: (exit code, stdout, stderr)."""
     done = subprocess.run([BIN, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

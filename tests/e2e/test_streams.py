@@ -1,34 +1,9 @@
 """The examples that push (docs/examples/ticker.c, longpoll.c), asked by curl."""
-import contextlib
-import os
-import re
-import signal
 import subprocess
 import time
 
 import lib
-from lib import DEADLINE, Skip, test
-
-EXAMPLES = os.path.join(os.environ.get("SERVAL_BUILD", "build/debug"), "docs/examples")
-
-
-@contextlib.contextmanager
-def example(name):
-    """The address of a running example. It must end by itself, and well, when it is asked to."""
-    path = os.path.join(EXAMPLES, name)
-    if not os.path.exists(path):
-        raise Skip("built without SVL_EXAMPLES")
-    program = subprocess.Popen([path, "127.0.0.1:0"], stdout=subprocess.PIPE, text=True)
-    try:
-        yield re.search(r"listen=(\S+)", program.stdout.readline())[1]
-        program.send_signal(signal.SIGTERM)
-        program.send_signal(signal.SIGTERM)  # streams that are open do not end by themselves
-        assert program.wait(DEADLINE) == 0
-    finally:
-        program.kill()
-        program.wait()
-        program.stdout.close()
-
+from lib import DEADLINE, example, test
 
 def curl(*args):
     return subprocess.Popen(["curl", "-sN", *args], stdout=subprocess.PIPE, text=True)
