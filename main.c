@@ -69,6 +69,23 @@ static struct svl_compress_config compress;
 #define COMPRESS(kind, field) .missing = "compress"
 #endif
 
+#if SVL_HAVE_CGI
+#include "serval/mod/cgi.h"
+static struct svl_cgi_config cgi;
+#define CGI(kind, field) kind(&cgi.field)
+#else
+#define CGI(kind, field) .missing = "cgi"
+#endif
+
+#if SVL_HAVE_FASTCGI
+#include "serval/mod/fastcgi.h"
+static const char *const php_index[] = {"index.php", NULL};
+static struct svl_fastcgi_config php = {.suffix = ".php", .index = php_index};
+#define PHP(kind, field) kind(&php.field)
+#else
+#define PHP(kind, field) .missing = "fastcgi"
+#endif
+
 #if SVL_HAVE_FS
 #include "serval/mod/fs.h"
 static struct svl_fs_config fs = {.listing = SVL_FS_LISTING_ON};
@@ -121,6 +138,18 @@ static void compose(struct svl_use *chain)
 #if SVL_HAVE_COMPRESS
     chain[n++] = (struct svl_use){&svl_compress_module, &compress};
 #endif
+#if SVL_HAVE_CGI
+    if (cgi.root)
+        chain[n++] = (struct svl_use){&svl_cgi_module, &cgi};
+#endif
+#if SVL_HAVE_FASTCGI
+    php.root = serving.dir;
+#if SVL_HAVE_FS
+    php.prefix = fs.prefix;
+#endif
+    if (php.servers[0])
+        chain[n++] = (struct svl_use){&svl_fastcgi_module, &php};
+#endif
 #if SVL_HAVE_FS
     fs.root = serving.dir;
     chain[n++] = (struct svl_use){&svl_fs_module, &fs};
@@ -169,6 +198,15 @@ static const struct svl_option options[] = {
      .help = "what browsers get for paths that are not there: index.html"},
     {.name = "error-page", .value = "CODE=FILE", .repeat = true, ERRORS(PAGES, pages),
      .help = "an HTML page for that status"},
+
+    {.group = "Programs"},
+    {.name = "php", .value = "SERVER", PHP(SVL_TEXT, servers[0]),
+     .help = "scripts in DIR whose names end in .php are answered by that FastCGI server: "
+             "unix:/run/php/php8.2-fpm.sock or 127.0.0.1:9000"},
+    {.name = "front", .value = "/SCRIPT", PHP(SVL_TEXT, front),
+     .help = "with --php: the script for all paths that are no file, as in /index.php"},
+    {.name = "cgi", .value = "DIR", CGI(SVL_TEXT, root),
+     .help = "the programs in that folder answer what is below /cgi-bin"},
 
     {.group = "Caches and compression"},
     {.name = "cache", .value = "WHAT", .words = "revalidate off", .initial = "revalidate",
