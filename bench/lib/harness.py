@@ -5,6 +5,7 @@ only, in a temporary folder of its own; the load generator has the second core. 
 bounded in time and is gone when the with-block ends.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -187,6 +188,11 @@ def squeeze(place):
     return [program("squeeze"), *at(place), "--workers", "1", "--root", str(place["root"])]
 
 
+def fastcgi(place):
+    return [program("fastcgi"), *at(place), "--workers", "1", "--server", "unix:" + RESPONDER,
+            "--keep", "0" if place["mode"] == "unkept" else "128"]
+
+
 def nginx(place):
     return [tool("nginx"), "-c", configured("nginx", place), "-e", f"{place['temp']}/error.log"]
 
@@ -231,9 +237,9 @@ def evhttp(place):
     return [peer("evhttp"), *at(place)]
 
 
-SERVERS = {f.__name__: f for f in (floor, hello, echo, routes, serval, squeeze, nginx, h2o, lighttpd,
+SERVERS = {f.__name__: f for f in (floor, hello, echo, routes, serval, squeeze, fastcgi, nginx, h2o, lighttpd,
                                    caddy, fasthttp, nethttp, hyper, libmicrohttpd, evhttp)}
-OURS = ("floor", "hello", "echo", "routes", "serval", "squeeze")
+OURS = ("floor", "hello", "echo", "routes", "serval", "squeeze", "fastcgi")
 
 # Where a server tells its version, and what of that is it.
 VERSIONS = {
@@ -298,6 +304,7 @@ class Server:
             "temp": self.temp,
             "user": pwd.getpwuid(os.getuid()).pw_name,
             "files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+            "responder": RESPONDER,
         }
         argv = SERVERS[self.name](place)
         if self.binary:
@@ -421,6 +428,26 @@ def load(server, **options):
     if result["errors"]:
         raise Broken(f"{server.name}: {result['errors']} wrong answers: {command}\n{result}")
     return result, command
+
+
+# Where the FastCGI server of bench/responder.c listens; a short path, as sockets need it.
+RESPONDER = os.path.join(tempfile.gettempdir(), f"serval-responder-{os.getpid()}")
+
+
+@contextlib.contextmanager
+def responder():
+    """The FastCGI server that several servers are asked to ask, on the load's core."""
+    process = subprocess.Popen([program("responder"), RESPONDER], stdout=subprocess.PIPE,
+                               preexec_fn=on_core(LOAD_CORE))
+    try:
+        process.stdout.readline()
+        yield
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(RESPONDER)
 
 
 class SlowReaders:
