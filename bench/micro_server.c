@@ -245,7 +245,11 @@ static struct fake *serve(struct fake *f)
     part->outer = f;
     part->nested = NULL;
     svl_conn_ready(&f->conn, SVL_WATCH_READ);
-    return part->nested ? part->nested : f;
+    if (part->nested)
+        return part->nested;
+    while (quota > 1 && svl_conn_blocked(&f->conn)) /* gives others a turn, which there are not */
+        svl_worker_poll(part->worker);
+    return f;
 }
 
 /* Each connection in turn takes one read, as if all were ready at once. */
