@@ -7,10 +7,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* Bytes of a file per round of the loop, so that one peer does not hold it. In one call: the
- * kernel pushes out what it has, and wakes the peer, at the end of each. */
-#define SENDFILE_WINDOW (2 * 1024 * 1024)
-
 static void check(const struct svl_conn *c)
 {
     SVL_ASSERT(c->magic == SVL_CONN_MAGIC);
@@ -291,14 +287,15 @@ void svl_conn_tail(struct svl_conn *c, const struct svl_tail *tail)
     note_version(c->out);
 }
 
+/* Bytes, and `share` of those that the tail points at. */
 static ssize_t write_bytes(struct svl_conn *c, const char *bytes, size_t n,
-                           const struct svl_tail *tail)
+                           const struct svl_tail *tail, size_t share)
 {
     struct iovec iov[2] = {{.iov_base = (char *)bytes, .iov_len = n}};
     int count = n > 0;
 
-    if (tail->kind == SVL_TAIL_BYTES && tail->left > 0)
-        iov[count++] = (struct iovec){(char *)tail->bytes, (size_t)tail->left};
+    if (share > 0)
+        iov[count++] = (struct iovec){(char *)tail->bytes, share};
     if (count == 0)
         return 0;
     return c->transport->writev(c, iov, count, tail->kind == SVL_TAIL_FILE && tail->left > 0);
@@ -322,7 +319,7 @@ static void advance(size_t done, const char **bytes, size_t *n, struct svl_tail 
  * A file that has become shorter is one: the length was announced already. */
 static int send_file(struct svl_conn *c, struct svl_tail *tail)
 {
-    size_t window = tail->left < SENDFILE_WINDOW ? (size_t)tail->left : SENDFILE_WINDOW;
+    size_t window = svl_share_bytes(c->worker, (size_t)tail->left);
     ssize_t n;
 
     if (window == 0)
@@ -340,22 +337,24 @@ static int send_file(struct svl_conn *c, struct svl_tail *tail)
     return tail->left == 0;
 }
 
-/* Sends bytes, then the tail; what remains is in *bytes, *n and *tail. As send_file(). */
+/* Sends bytes, then the tail, as far as this turn's share goes; what remains is in *bytes, *n and
+ * *tail. As send_file(). */
 static int send_all(struct svl_conn *c, const char **bytes, size_t *n, struct svl_tail *tail)
 {
-    bool file = tail->kind == SVL_TAIL_FILE;
-    size_t want = *n + (tail->kind == SVL_TAIL_BYTES ? tail->left : 0);
+    bool file = tail->kind == SVL_TAIL_FILE, more = tail->kind == SVL_TAIL_BYTES;
+    size_t share = more ? svl_share_bytes(c->worker, (size_t)tail->left) : 0;
+    size_t want = *n + share;
     ssize_t done;
 
     if (want > 0) {
-        done = write_bytes(c, *bytes, *n, tail);
+        done = write_bytes(c, *bytes, *n, tail, share);
         if (done == -EAGAIN)
             return 0;
         if (done < 0)
             return (int)done;
         c->written += (uint64_t)done;
         advance((size_t)done, bytes, n, tail);
-        if ((size_t)done < want)
+        if ((size_t)done < want || (more && tail->left > 0))
             return 0;
     }
     return file ? send_file(c, tail) : 1;

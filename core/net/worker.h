@@ -10,6 +10,7 @@
 #include "http/write.h"
 #include "net/deadline.h"
 #include "net/mail.h"
+#include "net/share.h"
 #include "serval/ctx.h"
 
 #include <stdatomic.h>
@@ -48,12 +49,6 @@ struct svl_at_hand {
     int64_t offset;
     size_t n;
     uint64_t until_ms;
-};
-
-/* Something to do before the loop waits again. In no list when it is zeroed, and when it runs. */
-struct svl_task {
-    struct svl_list link;
-    void (*run)(struct svl_task *task);
 };
 
 /* Something of run/ that has connections of its own and ends with the worker. */
@@ -112,6 +107,7 @@ struct svl_worker {
     bool rewatched; /* what is watched has changed: libuv tells the kernel in the next round */
     struct svl_gather gather;
     struct svl_at_hand at_hand[SVL_AT_HAND];
+    struct svl_turn turn;
 
     struct svl_watch watch;
     struct svl_tally tally;

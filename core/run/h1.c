@@ -640,7 +640,7 @@ static void wait_for_reading(struct svl_conn *c)
     const struct svl_service *s = service(c);
 
     svl_conn_read(c, false);
-    if (c->prefetch)
+    if (svl_conn_held_back(c))
         svl_conn_deadline(c, s->write_ms);
     else if (!wait_for_client(c, PACE_WRITE, s->write_ms, s->min_write_rate))
         svl_conn_close(c);
@@ -703,12 +703,16 @@ static void process(struct svl_conn *c, const char *data, size_t n, bool own)
     struct h1 *h = h1_of(c);
     const char *begin = own && h->x && h->x->state == SVL_READING ? h->begin : data;
     uint32_t requests = h->requests;
+    unsigned share = SVL_SHARE_REQUESTS;
 
     h->busy = true;
     while (n > 0 && !parses_no_more(h) && !h->raw && !svl_conn_blocked(c)) {
         bool more;
 
         if (!h->x) {
+            if (svl_unlikely(share == 0) && (share = svl_share_requests(c->worker)) == 0)
+                break;
+            share--;
             begin = data;
             h->x = open_exchange(c, h);
         }
@@ -737,6 +741,8 @@ static void process(struct svl_conn *c, const char *data, size_t n, bool own)
         if (h->x)
             keep_views(c, h, own);
         keep_rest(c, h, data, n, own);
+        if (svl_unlikely(share == 0) && n > 0 && !h->x && !svl_conn_blocked(c))
+            svl_conn_yield(c);
     }
     settle(c, h);
 }

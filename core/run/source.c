@@ -7,7 +7,7 @@
 #include <errno.h>
 
 #define PULL_ROOM 16384 /* bytes asked of a source at once */
-#define PULL_ROUNDS 16  /* pieces per round of the loop */
+#define PULL_ROUNDS 16  /* pieces per turn of the loop, if there is no crowd */
 
 /* One piece of a source into the gathered bytes. Returns the source's result. */
 static ssize_t pull(struct svl_conn *c, struct svl_exchange *x, bool chunked)
@@ -63,9 +63,10 @@ static bool end_of_source(struct svl_conn *c, struct svl_exchange *x)
 /* Asks the source until it ends, has nothing, or the client is slow. */
 enum svl_pumped svl_source_pump(struct svl_conn *c, struct svl_exchange *x)
 {
+    size_t rounds = svl_share_bytes(c->worker, PULL_ROUNDS * PULL_ROOM) / PULL_ROOM;
     bool chunked = is_chunked(x);
 
-    for (int round = 0; round < PULL_ROUNDS; round++) {
+    for (size_t round = 0; round < rounds; round++) {
         ssize_t n = pull(c, x, chunked);
 
         if (n == -EAGAIN)
