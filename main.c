@@ -110,6 +110,7 @@ static void compose(struct svl_use *chain)
     access_log.template = log_choice.template;
     if (!log_choice.off && (!serving.quiet || access_log.path))
         chain[n++] = (struct svl_use){&svl_access_log_module, &access_log};
+    serving.writes = access_log.path;
 #else
     if (log_choice.template || (log_choice.format && !log_choice.off))
         svl_cli_refuse(SVL_EXIT_USAGE,
@@ -251,6 +252,12 @@ static const struct svl_option options[] = {
     {.name = "grace", .value = "TIME", .initial = "10s",
      .help = "for what is being answered when the server is told to stop",
      SVL_TIME(&serving.config.grace_ms)},
+
+    {.group = "Safety"},
+    {.name = "user", .value = "USER[:GROUP]", SVL_TEXT(&serving.user),
+     .help = "become that user when the sockets are open; names or numbers"},
+    {.name = "sandbox", SVL_FLAG(&serving.sandbox),
+     .help = "let the kernel refuse what serving does not need; Linux with Landlock and seccomp"},
 
     {.group = "What answers say"},
     {.name = "header", .letter = 'H', .value = "'NAME: VALUE'", .common = true, .repeat = true,

@@ -3,6 +3,7 @@
 #include "serval/error.h"
 #include "serval/foreground.h"
 #include "serval/log.h"
+#include "serval/sandbox.h"
 #include "serval/text.h"
 
 #include <errno.h>
@@ -129,6 +130,32 @@ static int open_server(struct svl_server **server, struct svl_serving *serving,
     return err;
 }
 
+/* The folder a file is in. */
+static const char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    if (!slash)
+        return ".";
+    return slash == path ? "/" : svl_cli_say("%.*s", (int)(slash - path), path);
+}
+
+/* Sockets in the file system are removed in the end, and logs opened anew by who turns them over. */
+static int give_up_rights(const struct svl_server *server, const struct svl_serving *serving)
+{
+    const char *const readable[] = {serving->dir, NULL};
+    const char *writable[SVL_MAX_LISTEN + 2] = {NULL}, *address;
+    size_t n = 0;
+
+    if (serving->writes)
+        writable[n++] = folder_of(serving->writes);
+    for (unsigned i = 0; (address = svl_server_address(server, i)); i++)
+        if (!strncmp(address, "unix:", 5))
+            writable[n++] = folder_of(address + 5);
+    return svl_sandbox_enter(
+        &(struct svl_sandbox){serving->user, serving->sandbox, readable, writable});
+}
+
 int svl_cli_serve(const struct svl_program *program, struct svl_serving *serving)
 {
     struct complaints complaints = {0};
@@ -145,6 +172,11 @@ int svl_cli_serve(const struct svl_program *program, struct svl_serving *serving
     if (err)
         return SVL_EXIT_START;
 
+    err = give_up_rights(server, serving);
+    if (err) {
+        svl_server_close(server);
+        return err == SVL_ECONFIG ? SVL_EXIT_USAGE : SVL_EXIT_START;
+    }
     about.title = svl_cli_say("%s %s  serving %s%s%s%s", program->name, program->version,
                               serving->dir, serving->what ? "  (" : "",
                               serving->what ? serving->what : "", serving->what ? ")" : "");

@@ -4,7 +4,15 @@
 #include "serval/error.h"
 #include "serval/log.h"
 
+#include <errno.h>
 #include <stdlib.h>
+
+/* What else is wrong a module says itself. */
+static void say_if_no_memory(const struct svl_module *module, int err)
+{
+    if (err == -ENOMEM)
+        svl_log(SVL_ALERT, "%s: no memory left", module->name);
+}
 
 struct svl_part {
     const struct svl_module *module;
@@ -49,6 +57,7 @@ static int make(struct svl_plan *plan, struct svl_part **made, const struct svl_
         return SVL_ECONFIG;
     }
     err = module->setup ? module->setup(part->config) : 0;
+    say_if_no_memory(module, err);
     if (err)
         return err < 0 ? err : SVL_ECONFIG;
     part->ready = true;
@@ -221,6 +230,7 @@ int svl_links_open(struct svl_links *l, const struct svl_plan *plan, struct svl_
         *own =
             (struct svl_link){.module = part->module, .config = part->config, .index = part->index};
         err = part->module->worker_init ? part->module->worker_init(own, worker) : 0;
+        say_if_no_memory(part->module, err);
         if (err)
             return err;
         l->ready = i + 1;

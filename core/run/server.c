@@ -567,8 +567,10 @@ int svl_server_run(struct svl_server *s)
         err = pthread_create(&r->thread, NULL, run_thread, &r->worker);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
         r->threaded = err == 0;
-        if (err)
+        if (err) { /* its sockets must not go on collecting clients that nobody accepts */
             svl_log(SVL_WARN, "worker: no thread for it: %s", strerror(err));
+            svl_listeners_close(&r->worker);
+        }
     }
     svl_worker_run(&s->runners[0].worker);
     forced = s->runners[0].worker.forced;

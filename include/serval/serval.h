@@ -27,6 +27,7 @@
 #include "serval/range.h"
 #include "serval/request.h"
 #include "serval/response.h"
+#include "serval/sandbox.h"
 #include "serval/server.h"
 #include "serval/spool.h"
 #include "serval/str.h"

@@ -55,7 +55,9 @@ struct svl_access_log_writer {
     _Atomic(struct ring *) rings; /* newest first; grows only */
     int fd, wake[2];              /* wake: a pipe */
     bool close_fd, regular;
-    const char *name; /* for messages; owner: the config */
+    const char *name;    /* for messages; owner: the config */
+    atomic_flag started; /* by the first line, so that a sandbox is there before the thread is */
+    bool running;        /* there is a thread */
     pthread_t thread;
     /* The thread's own. */
     uint64_t give_up_at, say_at; /* ms; 0 = not set */
@@ -68,11 +70,15 @@ struct svl_access_log_writer {
 
 /* Producer's side ---------------------------------------------------------------------------*/
 
+static void start_thread(struct svl_access_log_writer *w);
+
 static void wake_up(struct svl_access_log_writer *w)
 {
     ssize_t n = write(w->wake[1], "", 1);
 
     (void)n; /* a full pipe wakes up just as well */
+    if (!atomic_flag_test_and_set(&w->started))
+        start_thread(w);
 }
 
 static uint64_t now_ns(void)
@@ -302,6 +308,7 @@ static void *run(void *arg)
 {
     struct svl_access_log_writer *w = arg;
 
+    atomic_store(&w->asleep, false);
     while (!atomic_load(&w->stopping)) {
         bool any = empty_rings(w);
 
@@ -321,7 +328,7 @@ static void *run(void *arg)
 /* Life --------------------------------------------------------------------------------------*/
 
 /* Signals are for the threads of the program, not for this one. */
-static int start_thread(struct svl_access_log_writer *w)
+static void start_thread(struct svl_access_log_writer *w)
 {
     sigset_t all, before;
     int err;
@@ -330,7 +337,9 @@ static int start_thread(struct svl_access_log_writer *w)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     err = pthread_create(&w->thread, NULL, run, w);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return -err;
+    w->running = err == 0;
+    if (err)
+        svl_log(SVL_ALERT, "access_log: no thread to write it: %s", strerror(err));
 }
 
 static int open_target(struct svl_access_log_writer *w, const char *path)
@@ -369,9 +378,8 @@ int svl_log_writer_open(struct svl_access_log_writer **writer, const char *path)
         err = -errno;
         goto fail;
     }
-    err = start_thread(w);
-    if (err)
-        goto fail;
+    atomic_init(&w->asleep, true);
+    atomic_flag_clear(&w->started);
     *writer = w;
     return 0;
 
@@ -393,8 +401,10 @@ void svl_log_writer_close(struct svl_access_log_writer *w)
     if (!w)
         return;
     atomic_store(&w->stopping, true);
-    wake_up(w);
-    pthread_join(w->thread, NULL);
+    if (atomic_flag_test_and_set(&w->started) && w->running) {
+        wake_up(w);
+        pthread_join(w->thread, NULL);
+    }
     for (struct ring *r = atomic_load(&w->rings); r; r = next) {
         next = r->next;
         free(r);
