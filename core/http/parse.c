@@ -121,7 +121,7 @@ static int on_body(llhttp_t *ll, const char *at, size_t len)
         p->stopped = true;
         return HPE_PAUSED;
     }
-    return status ? refuse(p, status, "the body is too large") : 0;
+    return status ? refuse(p, status, status == 413 ? "the body is too large" : NULL) : 0;
 }
 
 /* What follows the last chunk is not llhttp's. */

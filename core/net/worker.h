@@ -94,6 +94,7 @@ struct svl_worker {
     struct svl_pool conns, outs;       /* net/ */
     struct svl_pool exchanges, blocks; /* run/ */
     struct svl_pool segments;          /* run/: of streams */
+    size_t max_memory;                 /* see svl_worker_is_full() */
     struct svl_list later;             /* svl_task::link */
     struct svl_list open;              /* svl_conn::link */
     struct svl_list children;          /* svl_child::link */
@@ -165,6 +166,24 @@ void svl_worker_stop(struct svl_worker *worker);
 /* Runs a task at the end of this round. Fine for one that is waiting already; svl_list_remove() of
  * its link takes it back. */
 void svl_worker_later(struct svl_worker *worker, struct svl_task *task);
+
+/* Bytes that connections, requests and answers hold now. What handlers have taken from elsewhere,
+ * and what the kernel keeps in sockets, is not in it. */
+static inline size_t svl_worker_memory(const struct svl_worker *w)
+{
+    const struct svl_pool *chunks = w->chunks.classes;
+
+    return w->chunks.large + chunks[0].live * chunks[0].size + chunks[1].live * chunks[1].size +
+           chunks[2].live * chunks[2].size + w->conns.live * w->conns.size +
+           w->exchanges.live * w->exchanges.size + w->blocks.live * w->blocks.size +
+           w->segments.live * w->segments.size;
+}
+
+/* Whether that is more than it may: then new requests and growing bodies are refused. */
+static inline bool svl_worker_is_full(const struct svl_worker *w)
+{
+    return svl_worker_memory(w) > w->max_memory;
+}
 
 /* Any thread: the loop comes round and runs the mail. */
 void svl_worker_wake(struct svl_worker *worker);

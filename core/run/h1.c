@@ -321,7 +321,16 @@ static struct svl_chunk *grow(struct svl_conn *c, struct svl_chunk *old, size_t 
     return chunk;
 }
 
-/* A body that came in one piece is used where it lies. */
+/* Memory is full: who asks again a little later may have more luck. */
+static int full(struct svl_conn *c, struct svl_exchange *x)
+{
+    svl_tally_add(&c->worker->tally.refused, 1);
+    svl_header_set(&x->pub, SVL_H_RETRY_AFTER, svl_printf(&x->pub, "%u", service(c)->retry_after));
+    return 503;
+}
+
+/* A body that came in one piece is used where it lies. Another gets room for four times what has
+ * come: who announces much and sends little must not hold much. */
 static int collect(void *arg, const char *data, size_t n)
 {
     struct svl_exchange *x = arg;
@@ -338,7 +347,11 @@ static int collect(void *arg, const char *data, size_t n)
         return 0;
     }
     if (!chunk || chunk->cap - chunk->len < n) {
-        room = length > 0 ? (size_t)length : 2 * ((chunk ? chunk->len : 0) + n);
+        if (svl_worker_is_full(c->worker))
+            return full(c, x);
+        room = 4 * ((chunk ? chunk->len : 0) + n);
+        if (length > 0 && room > (size_t)length)
+            room = (size_t)length;
         x->body_chunk = chunk = grow(c, chunk, room);
     }
     memcpy(chunk->bytes + chunk->len, data, n);
@@ -715,6 +728,10 @@ static void process(struct svl_conn *c, const char *data, size_t n, bool own)
             share--;
             begin = data;
             h->x = open_exchange(c, h);
+            if (svl_unlikely(svl_worker_is_full(c->worker))) {
+                refuse(h, full(c, h->x), NULL);
+                break;
+            }
         }
         if (h->x->state == SVL_READING)
             more = parse_head(h, &data, &n);

@@ -12,6 +12,7 @@ struct svl_service {
     struct svl_limits limits;
     unsigned header_ms, body_ms, idle_ms, write_ms, linger_ms;
     unsigned min_body_rate, min_write_rate; /* bytes per second; 0 = any progress will do */
+    unsigned retry_after;                   /* seconds, when memory is full */
     unsigned max_requests;                  /* per connection; 0 = no limit */
     svl_error_fn *on_error;
     svl_accept_fn *on_accept;

@@ -107,6 +107,22 @@ static unsigned connections_by_files(unsigned workers)
     return (unsigned)limit.rlim_cur - SPARE_FILES - 8 * workers;
 }
 
+/* Of the machine, or of the control group if that has less. */
+static size_t half_of_memory(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    size_t all = pages > 0 && page > 0 ? (size_t)pages * (size_t)page : (size_t)1 << 30;
+    FILE *file = fopen("/sys/fs/cgroup/memory.max", "re");
+    unsigned long long limit;
+
+    if (!file)
+        return all / 2;
+    if (fscanf(file, "%llu", &limit) == 1 && limit > 0 && limit < all) /* "max" is no number */
+        all = (size_t)limit;
+    fclose(file);
+    return all / 2;
+}
+
 #define DEFAULT(field, value) ((field) = (field) ? (field) : (value))
 
 static int complete(struct svl_server_config *c)
@@ -133,6 +149,7 @@ static int complete(struct svl_server_config *c)
     DEFAULT(c->watchdog_ms, 200);
     DEFAULT(c->address_prefix, 64);
     DEFAULT(c->retry_after, 1);
+    DEFAULT(c->max_memory, half_of_memory());
     if (c->no_keep_alive)
         c->max_requests = 1;
     DEFAULT(c->max_connections, connections_by_files(c->workers));
@@ -314,6 +331,7 @@ static int open_worker(struct svl_server *s, struct runner *r, unsigned index)
     w->cpu = c->pin_workers ? (int)(index % cpus()) : -1;
     w->offload = &s->offload;
     w->max_open = c->max_connections / c->workers;
+    w->max_memory = c->max_memory / c->workers;
     w->grace_ms = c->grace_ms;
     w->name = svl_str_of(c->name);
     w->no_date = c->no_date;
@@ -330,6 +348,7 @@ static int open_worker(struct svl_server *s, struct runner *r, unsigned index)
         .idle_ms = c->idle_ms,
         .write_ms = c->write_ms,
         .linger_ms = c->linger_ms,
+        .retry_after = c->retry_after,
         .min_body_rate = c->min_body_rate == SVL_NEVER ? 0 : c->min_body_rate,
         .min_write_rate = c->min_write_rate == SVL_NEVER ? 0 : c->min_write_rate,
         .max_requests = c->max_requests,

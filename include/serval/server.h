@@ -105,7 +105,11 @@ struct svl_server_config {
     unsigned max_per_address; /* connections of one client address; 0 = no limit; 429, close */
     unsigned address_prefix;  /* leading bits of an IPv6 address that make one client; 0 = 64 */
     unsigned max_in_flight;   /* requests being answered, all workers; 0 = no limit; 503 */
-    unsigned retry_after;     /* seconds, in the Retry-After of that 503; 0 = 1 */
+    size_t max_memory;    /* bytes that connections, heads, bodies and answers hold, all workers;
+                               * above it new requests and growing bodies get 503, and nothing that
+                               * has begun is given up. 0 = half of what the machine or its control
+                               * group has, SIZE_MAX = no limit */
+    unsigned retry_after; /* seconds, in the Retry-After of those 503s; 0 = 1 */
 
     svl_accept_fn *on_accept; /* NULL = all are taken */
     svl_head_fn *on_head;     /* NULL = all pass */
@@ -167,7 +171,7 @@ struct svl_counts {
     uint64_t open;        /* of them now, hijacked ones too */
     uint64_t requests;    /* heads received so far that were not refused */
     uint64_t in_flight;   /* of them now: waiting for a body, a handler or their client */
-    uint64_t refused;     /* connections by max_per_address, requests by max_in_flight */
+    uint64_t refused; /* connections by max_per_address, requests by max_in_flight and max_memory */
 };
 void svl_server_counts(const struct svl_server *server, struct svl_counts *counts);
 

@@ -7,6 +7,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -406,5 +407,86 @@ Test(h1, a_client_that_says_nothing_behind_the_last_answer_is_not_waited_for_lon
     loopback_offer(l, SVL_STR("GET / HTTP/1.1\r\n\r\n more"));
     loopback_pass(l, 2100);
     cr_assert(loopback_closed(l));
+    nothing_is_left(l);
+}
+
+/* Memory ----------------------------------------------------------------------------------- */
+
+static svl_str upload(char *to, size_t size, size_t sent)
+{
+    size_t n = (size_t)snprintf(
+        to, size, "POST /free HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n");
+
+    memset(to + n, 'a', sent);
+    return (svl_str){to, n + sent};
+}
+
+static bool is_503_with_retry_after(svl_str answer)
+{
+    return loopback_status(answer) == 503 && loopback_field(answer, "Retry-After").p &&
+           svl_str_eq(loopback_field(answer, "Connection"), SVL_STR("close"));
+}
+
+Test(h1, above_the_budget_new_requests_are_refused_and_nothing_else)
+{
+    struct svl_server_config config = holding;
+    static char bytes[100000];
+    struct loopback *l;
+    unsigned uploads = 0, refused = 0;
+
+    config.max_memory = 600000;
+    l = loopback_open(&config);
+    loopback_offer(l, SVL_STR(HELD));
+    for (unsigned client = 1; client < LOOPBACK_CLIENTS - 1; client++) {
+        loopback_send_on(l, client, upload(bytes, sizeof bytes, 30000));
+        loopback_send_on(l, client, (svl_str){bytes + 1000, 1000});
+        if (is_503_with_retry_after(loopback_take_on(l, client)))
+            refused++;
+        else
+            uploads++;
+    }
+    cr_assert_gt(uploads, 2);
+    cr_assert_gt(refused, 2);
+    cr_assert_lt(svl_worker_memory(loopback_worker(l)), 600000 + 200000);
+
+    loopback_send_on(l, LOOPBACK_CLIENTS - 1, SVL_STR(GET));
+    cr_assert(is_503_with_retry_after(loopback_take_on(l, LOOPBACK_CLIENTS - 1)));
+    svl_text(held, 200, SVL_STR("held\n"));
+    svl_resume(held, SVL_DONE);
+    cr_assert_eq(loopback_status(loopback_take(l)), 200, "what has begun is finished");
+
+    for (unsigned client = 1; client < LOOPBACK_CLIENTS; client++)
+        loopback_reset_on(l, client);
+    loopback_round(l);
+    loopback_reconnect(l);
+    cr_assert_eq(loopback_status(loopback_ask(l, GET)), 200, "there is room again");
+    nothing_is_left(l);
+}
+
+Test(h1, a_body_that_is_announced_and_not_sent_holds_little)
+{
+    struct loopback *l = loopback_open(&holding);
+    static char bytes[100000];
+    size_t before = svl_worker_memory(loopback_worker(l));
+
+    loopback_offer(l, upload(bytes, sizeof bytes, 1));
+    cr_assert_lt(svl_worker_memory(loopback_worker(l)) - before, 80000);
+    nothing_is_left(l);
+}
+
+Test(h1, a_body_arrives_whole_however_often_its_memory_grew)
+{
+    struct loopback *l = loopback_open(&echo_config);
+    char body[5000], head[100];
+
+    for (size_t i = 0; i < sizeof body; i++)
+        body[i] = (char)('a' + i % 26);
+    for (size_t piece = 1; piece < 5000; piece = piece * 3 + 1) {
+        snprintf(head, sizeof head, "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n");
+        loopback_offer(l, svl_str_of(head));
+        for (size_t at = 0; at < sizeof body; at += piece)
+            loopback_offer(l, svl_str_head((svl_str){body + at, sizeof body - at}, piece));
+        cr_assert(memmem(loopback_take(l).p, 5500, body, sizeof body), "pieces of %zu", piece);
+    }
     nothing_is_left(l);
 }
