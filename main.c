@@ -53,12 +53,14 @@ static struct svl_cors_config cors;
 
 #if SVL_HAVE_BASIC_AUTH
 #include "serval/mod/basic_auth.h"
-static struct svl_basic_auth_config basic_auth;
+static struct svl_basic_auth_config basic_auth, upload_auth = {.writes = true};
 #define BASIC_AUTH(kind, field) kind(&basic_auth.field)
+#define UPLOAD_AUTH(kind, field) kind(&upload_auth.field)
 #define USER(at) SVL_TAKE(svl_take_user, const struct svl_basic_auth_user *, at)
 #define USERS(at) SVL_TAKE(svl_take_users, const struct svl_basic_auth_user *, at)
 #else
 #define BASIC_AUTH(kind, field) .missing = "basic_auth"
+#define UPLOAD_AUTH(kind, field) .missing = "basic_auth"
 #endif
 
 #if SVL_HAVE_COMPRESS
@@ -135,6 +137,8 @@ static void compose(struct svl_use *chain)
 #if SVL_HAVE_BASIC_AUTH
     if (basic_auth.users)
         chain[n++] = (struct svl_use){&svl_basic_auth_module, &basic_auth};
+    if (upload_auth.users)
+        chain[n++] = (struct svl_use){&svl_basic_auth_module, &upload_auth};
 #endif
 #if SVL_HAVE_COMPRESS
     chain[n++] = (struct svl_use){&svl_compress_module, &compress};
@@ -153,6 +157,9 @@ static void compose(struct svl_use *chain)
 #endif
 #if SVL_HAVE_FS
     fs.root = serving.dir;
+#if SVL_HAVE_BASIC_AUTH
+    fs.upload = upload_auth.users != NULL;
+#endif
     chain[n++] = (struct svl_use){&svl_fs_module, &fs};
 #else
     svl_cli_refuse(SVL_EXIT_USAGE, "%s: this serval was built without the fs module", serving.dir);
@@ -197,6 +204,10 @@ static const struct svl_option options[] = {
     {.name = "pretty-urls", .help = "/about is about.html", FS(SVL_FLAG, pretty_urls)},
     {.name = "spa", .value = "FILE", .common = true, FS(SVL_TEXT, spa),
      .help = "what browsers get for paths that are not there: index.html"},
+    {.name = "download", .value = "GLOB", .repeat = true, FS(SVL_LIST, download),
+     .help = "files that browsers save and do not show"},
+    {.name = "archive", .help = "folders can be had as a zip or tar file: ?archive=zip",
+     FS(SVL_FLAG, archive)},
     {.name = "error-page", .value = "CODE=FILE", .repeat = true, ERRORS(PAGES, pages),
      .help = "an HTML page for that status"},
 
@@ -227,6 +238,10 @@ static const struct svl_option options[] = {
              "alone the password is asked for on the terminal", BASIC_AUTH(USER, users)},
     {.name = "auth-file", .value = "FILE", .repeat = true, BASIC_AUTH(USERS, users),
      .help = "lines of USER:HASH, as htpasswd -B writes them"},
+    {.name = "upload", .value = "USER:HASH", .repeat = true, UPLOAD_AUTH(USER, users),
+     .help = "who may add files, as for --auth: by the page of a folder, or PUT. Nothing is replaced"},
+    {.name = "upload-max", .value = "SIZE", .initial = "1g", .min = 1, .max = 1ll << 50,
+     .help = "bytes of one upload", FS(SVL_SIZE, upload_max)},
     {.name = "cors", .value = "ORIGIN", .words = "*", .repeat = true, CORS(SVL_LIST, origins),
      .help = "scripts of that site may read the answers: https://a.example, "
              "https://*.a.example, or * for all sites"},

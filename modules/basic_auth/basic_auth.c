@@ -395,6 +395,11 @@ static enum svl_verdict reply(struct svl_ctx *ctx, void *arg)
     return let_in(ctx, job);
 }
 
+static bool only_reads(enum svl_method method)
+{
+    return method == SVL_GET || method == SVL_HEAD || method == SVL_OPTIONS;
+}
+
 static enum svl_verdict on_request(const struct svl_link *self, struct svl_ctx *ctx)
 {
     const struct svl_basic_auth_config *cfg = self->config;
@@ -403,6 +408,8 @@ static enum svl_verdict on_request(const struct svl_link *self, struct svl_ctx *
     svl_str both;
 
     if (cfg->prefix && !svl_str_starts(ctx->req.path, svl_str_of(cfg->prefix)))
+        return SVL_NEXT;
+    if (cfg->writes && only_reads(ctx->req.method))
         return SVL_NEXT;
     job = svl_alloc(ctx, sizeof *job);
     job->link = self;

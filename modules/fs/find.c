@@ -107,8 +107,7 @@ bool svl_fs_is_current(const struct fs_worker *w, const struct svl_fs_config *co
 
 /* From path to descriptor ----------------------------------------------------------------------*/
 
-/* A segment with a leading dot, but for a first one that is ".well-known" (RFC 8615). */
-static bool is_hidden(svl_str path)
+bool svl_fs_is_hidden(svl_str path)
 {
     svl_str well_known = SVL_STR("/.well-known");
 
@@ -230,11 +229,12 @@ static svl_str type_of(const struct svl_fs_config *config, svl_str name)
     return svl_fs_type_of(config->types, config->default_type, name);
 }
 
-static bool is_immutable(const struct svl_fs_config *config, const char *path)
+/* Whether one of the patterns is for a file: those with a slash for its path, others for its name. */
+static bool is_meant(const char *const *patterns, const char *path)
 {
     const char *slash = strrchr(path, '/');
 
-    for (const char *const *p = config->immutable; p && *p; p++) {
+    for (const char *const *p = patterns; p && *p; p++) {
         bool whole = strchr(*p, '/') != NULL;
         const char *pattern = **p == '/' ? *p + 1 : *p;
 
@@ -358,6 +358,9 @@ enum svl_verdict svl_fs_give(const struct fs_worker *w, const struct svl_fs_conf
     struct fs_file *s = NULL;
     size_t coding;
 
+    if (f->download)
+        svl_header_set_static(ctx, SVL_H_CONTENT_DISPOSITION,
+                              svl_fs_disposition(ctx, svl_path_last(svl_str_of(f->path))));
     if (!f->sidecars)
         return svl_fs_answer(ctx, f, cache_control);
     svl_header_set_static(ctx, SVL_H_VARY, SVL_STR("Accept-Encoding"));
@@ -460,7 +463,8 @@ static enum svl_verdict give_file(struct look *look, int fd, const struct stat *
         return fail(look, err);
 
     plan_checks(config, f);
-    f->immutable = is_immutable(config, f->path);
+    f->immutable = is_meant(config->immutable, f->path);
+    f->download = is_meant(config->download, f->path);
     find_sidecars(look->worker, config, f);
     if (look->worker->cache)
         svl_fs_cache_add(look->worker->cache, f);
@@ -477,15 +481,11 @@ static enum svl_verdict give_nothing(struct look *look, int err)
     return fail(look, err);
 }
 
-static enum svl_verdict give_folder(struct look *look)
+/* The folder itself, written down by `give`. */
+static enum svl_verdict give_contents(struct look *look, svl_fs_folder_fn *give)
 {
     struct stat st;
-    int fd = open_index(look, &st);
-
-    if (fd >= 0)
-        return give_file(look, fd, &st);
-    if (fd != -ENOENT || !look->config->listing)
-        return give_nothing(look, fd);
+    int fd;
 
     forget_old(look);
     if (look->n > 1 && look->path[look->n - 1] == '/')
@@ -493,7 +493,22 @@ static enum svl_verdict give_folder(struct look *look)
     fd = open_path(look, O_DIRECTORY, &st);
     if (fd < 0)
         return fail(look, fd);
-    return svl_fs_list(look->ctx, &look->worker->root, look->config, fd, look->path, look->place);
+    return give(look->ctx, &look->worker->root, look->config, fd, look->path, look->place);
+}
+
+static enum svl_verdict give_folder(struct look *look)
+{
+    struct stat st;
+    int fd;
+
+    if (look->config->archive && svl_fs_wants_archive(look->ctx))
+        return give_contents(look, svl_fs_archive);
+    fd = open_index(look, &st);
+    if (fd >= 0)
+        return give_file(look, fd, &st);
+    if (fd != -ENOENT || !look->config->listing)
+        return give_nothing(look, fd);
+    return give_contents(look, svl_fs_list);
 }
 
 /* "about.html" for "about". */
@@ -592,7 +607,7 @@ enum svl_verdict svl_fs_look_up(const struct svl_link *self, struct svl_ctx *ctx
     look.old = old;
     look.place = path;
     look.lost = false;
-    if (path.n == 0 || path.p[0] != '/' || (!look.config->show_hidden && is_hidden(path)) ||
+    if (path.n == 0 || path.p[0] != '/' || (!look.config->show_hidden && svl_fs_is_hidden(path)) ||
         !set_path(&look, path)) {
         look.lost = true;
         return not_found(&look);

@@ -83,6 +83,9 @@ static int setup(void *config)
         cfg->cache_entries = 4096;
     if (!cfg->cache_fds)
         cfg->cache_fds = 64;
+    if (!cfg->upload_max)
+        cfg->upload_max = (size_t)1 << 30;
+    svl_fs_crc32_init();
     if (check_index(cfg->index) || check_prefix(cfg))
         return SVL_ECONFIG;
     return check_root(cfg);
@@ -129,7 +132,9 @@ static enum svl_verdict other_method(const struct svl_fs_config *config, struct 
 {
     if (config->fallthrough)
         return SVL_NEXT;
-    svl_header_set_static(ctx, SVL_H_ALLOW, SVL_STR("GET, HEAD, OPTIONS"));
+    svl_header_set_static(ctx, SVL_H_ALLOW,
+                          config->upload ? SVL_STR("GET, HEAD, OPTIONS, POST, PUT")
+                                         : SVL_STR("GET, HEAD, OPTIONS"));
     if (ctx->req.method != SVL_OPTIONS)
         return svl_fail(ctx, 405, NULL);
     svl_status(ctx, 204);
@@ -159,6 +164,8 @@ static enum svl_verdict on_request(const struct svl_link *self, struct svl_ctx *
         if (!path.p)
             return SVL_NEXT;
     }
+    if (config->upload && (ctx->req.method == SVL_PUT || ctx->req.method == SVL_POST))
+        return svl_fs_upload(self, ctx, path);
     if (ctx->req.method != SVL_GET && ctx->req.method != SVL_HEAD)
         return other_method(config, ctx);
     if (path.n == 0)

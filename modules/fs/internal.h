@@ -63,6 +63,7 @@ struct fs_file {
     bool settled;        /* as long as the stamp stays, so does the content */
     bool whole;          /* the content is one version for sure */
     bool immutable;      /* as the config says */
+    bool download;       /* likewise */
     uint8_t sidecars;    /* which codings of svl_fs_codings[] lie beside it */
     bool written;        /* somebody had it open for writing, and it had just changed */
     uint64_t version;    /* what the ETag is made of, besides the size */
@@ -175,12 +176,30 @@ enum svl_verdict svl_fs_give(const struct fs_worker *w, const struct svl_fs_conf
 /* The type for a name; `types` may be NULL. */
 svl_str svl_fs_type_of(const struct svl_fs_type *types, const char *default_type, svl_str name);
 
-/* listing.c ----------------------------------------------------------------------------------*/
+/* Whether a segment begins with a dot, but for a first one that is ".well-known" (RFC 8615). */
+bool svl_fs_is_hidden(svl_str path);
 
-/* A page for the folder `fd`, which it takes over; `path` is the folder's, as svl_fs_open() wants
+/* send.c: "attachment", with the name in both ways (RFC 6266). Memory of the ctx. */
+svl_str svl_fs_disposition(struct svl_ctx *ctx, svl_str name);
+
+/* Folders ------------------------------------------------------------------------------------*/
+
+/* Answers with the folder `fd`, which it takes over; `path` is the folder's, as svl_fs_open() wants
  * it, `place` as the client knows it. `root` and `config` must outlive the ctx. */
-enum svl_verdict svl_fs_list(struct svl_ctx *ctx, const struct fs_root *root,
-                             const struct svl_fs_config *config, int fd, const char *path,
-                             svl_str place);
+typedef enum svl_verdict svl_fs_folder_fn(struct svl_ctx *ctx, const struct fs_root *root,
+                                          const struct svl_fs_config *config, int fd,
+                                          const char *path, svl_str place);
+
+svl_fs_folder_fn svl_fs_list;    /* listing.c: a page */
+svl_fs_folder_fn svl_fs_archive; /* archive.c: a file with all that is in it, */
+bool svl_fs_wants_archive(const struct svl_ctx *ctx); /* if the query asks for it */
+void svl_fs_crc32_init(void);                         /* before the first worker */
+
+/* plain.c: length of the UTF-8 character at the start of s, 0 if there is none. */
+size_t svl_fs_character(svl_str s);
+
+/* upload.c: PUT of a file, or POST of a form to a folder. `path` is the request's behind the
+ * prefix. */
+enum svl_verdict svl_fs_upload(const struct svl_link *self, struct svl_ctx *ctx, svl_str path);
 
 #endif

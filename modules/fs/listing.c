@@ -263,6 +263,8 @@ enum svl_verdict svl_fs_list(struct svl_ctx *ctx, const struct fs_root *root,
     a->l.scan.dir = dir;
     a->l.scan.path = svl_copy(ctx, svl_str_of(path)).p;
     a->l.scan.show_hidden = config->show_hidden;
+    a->l.upload = config->upload;
+    a->l.archive = config->archive;
     a->config = config;
     a->piece = SVL_STR("");
     svl_on_free(ctx, answer_free, a);

@@ -67,7 +67,8 @@ char *svl_fs_readme(const struct fs_root *root, const char *folder, const char *
 struct fs_listing {
     struct svl_ctx *ctx;
     struct fs_scan scan;
-    svl_str place; /* the folder, as the client knows it; begins and ends with '/' */
+    svl_str place;        /* the folder, as the client knows it; begins and ends with '/' */
+    bool upload, archive; /* are offered */
     char *readme;
     size_t readme_n;
     size_t printed; /* rows */

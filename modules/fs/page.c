@@ -296,6 +296,14 @@ static svl_str pager(struct fs_listing *l)
     return text;
 }
 
+#define UPLOAD                                                                                     \
+    "<form class=\"up\" method=\"post\" enctype=\"multipart/form-data\"><label>Add files "         \
+    "<input type=\"file\" name=\"file\" multiple required></label> "                               \
+    "<button>Upload</button></form>\n"
+#define ARCHIVES                                                                                   \
+    " &middot; All of it: <a href=\"?archive=zip\">zip</a> &middot; "                              \
+    "<a href=\"?archive=tar\">tar</a>"
+
 static svl_str foot(struct fs_listing *l)
 {
     svl_str pages = pager(l), script = join(l, page_script);
@@ -306,11 +314,11 @@ static svl_str foot(struct fs_listing *l)
 
     return svl_printf(
         l->ctx,
-        "</tbody></table>\n%.*s%.*s%.*s</main>\n"
+        "</tbody></table>\n%.*s%.*s%s%.*s</main>\n"
         "<footer>Times are UTC. <a href=\"?format=json\">JSON</a> &middot; "
-        "<a href=\"?format=text\">Text</a></footer>\n<script>%.*s</script></body></html>\n",
-        SVL_FMT(none), SVL_FMT(pages), (int)l->readme_n, l->readme ? l->readme : "",
-        SVL_FMT(script));
+        "<a href=\"?format=text\">Text</a>%s</footer>\n<script>%.*s</script></body></html>\n",
+        SVL_FMT(none), SVL_FMT(pages), l->upload ? UPLOAD : "", (int)l->readme_n,
+        l->readme ? l->readme : "", l->archive ? ARCHIVES : "", SVL_FMT(script));
 }
 
 const struct fs_format svl_fs_html = {

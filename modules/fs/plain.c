@@ -10,8 +10,7 @@
 
 /* JSON -----------------------------------------------------------------------------------------*/
 
-/* Length of the UTF-8 character at the start of s, 0 if there is none. */
-static size_t character(svl_str s)
+size_t svl_fs_character(svl_str s)
 {
     unsigned char c = (unsigned char)s.p[0], low = 0x80, high = 0xbf;
     size_t n = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
@@ -39,7 +38,7 @@ static size_t print_string(char *to, svl_str s)
     char *at = to;
 
     while (s.n > 0) {
-        size_t n = character(s);
+        size_t n = svl_fs_character(s);
 
         if (n == 0) {
             at += sprintf(at, "\\ufffd");

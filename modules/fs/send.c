@@ -28,9 +28,8 @@ static int open_below(int dir, const char *path, struct stat *st)
     return err ? err : fd;
 }
 
-static svl_str disposition(struct svl_ctx *ctx, const char *name)
+svl_str svl_fs_disposition(struct svl_ctx *ctx, svl_str s)
 {
-    svl_str s = svl_str_of(name);
     char *quoted = svl_alloc(ctx, 2 * s.n + 2), *escaped = svl_alloc(ctx, 3 * s.n + 1);
     int n = (int)svl_quote(quoted, s);
     svl_str path = {escaped, svl_path_escape(escaped, s)};
@@ -72,7 +71,8 @@ enum svl_verdict svl_fs_send(struct svl_ctx *ctx, const struct svl_fs_send *send
     if (err)
         return refuse(ctx, send->path, err);
     if (send->download)
-        svl_header_set(ctx, SVL_H_CONTENT_DISPOSITION, disposition(ctx, send->download));
+        svl_header_set(ctx, SVL_H_CONTENT_DISPOSITION,
+                       svl_fs_disposition(ctx, svl_str_of(send->download)));
     verdict =
         svl_fs_answer(ctx, f, svl_str_of(send->cache_control ? send->cache_control : "no-cache"));
     svl_fs_file_put(f);

@@ -20,6 +20,7 @@ struct svl_basic_auth_config {
     const char *realm;                       /* NULL = "serval" */
     const struct svl_basic_auth_user *users; /* name NULL at the end */
     const char *prefix;                      /* only paths that begin so; NULL = all */
+    bool writes; /* only requests that may change something: not GET, HEAD and OPTIONS */
 
     /* Instead of, or after, `users`: whether the password is right. On a pool thread. */
     bool (*check)(svl_str name, svl_str password, void *arg);

@@ -49,7 +49,13 @@ struct svl_fs_config {
     enum svl_fs_symlinks symlinks;
     bool show_hidden; /* names with a leading dot too, not only /.well-known */
     enum svl_fs_listing listing;
-    bool fallthrough; /* what is not found, and other methods, go on along the chain */
+    bool archive; /* "?archive=zip" and "?archive=tar" of a folder: all that is in it */
+    const char *const *download; /* patterns as those of `immutable`, of files that browsers save
+                                  * and do not show */
+    bool upload; /* PUT of a file and POST of a form put new files there. For everybody who gets
+                          * here: basic_auth stands outside of it */
+    size_t upload_max; /* bytes of one such request; 0 = 1 GiB */
+    bool fallthrough;  /* what is not found, and other methods, go on along the chain */
 
     int revalidate_us;       /* a cached file is believed so long without a look, microseconds;
                               * 0 = 100, -1 = each request looks */

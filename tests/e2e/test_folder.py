@@ -1,0 +1,184 @@
+"""Folders: taken away as an archive, and files put into them."""
+import sys
+sys.dont_write_bytecode = True
+from lib import *
+
+import hashlib
+import io
+import stat
+import tarfile
+import zipfile
+
+PASSWORD = "pass word"
+
+
+def tree(folder):
+    """A folder with what makes archives fail: long and strange names, empty things, links."""
+    long = "l" * 120
+    os.makedirs(folder + "/docs/empty")
+    os.makedirs(folder + "/docs/" + "/".join([long] * 3))
+    write(folder + "/docs/a.txt", "hello\n")
+    write(folder + "/docs/nothing", "")
+    write(folder + "/docs/big.bin", os.urandom(3000000))
+    write(folder + "/docs/" + "/".join([long] * 3) + "/deep.txt", "deep")
+    write(folder + "/docs/gr\u00fc\u00dfe \u6f22\u5b57.txt", "utf-8")
+    write(folder + "/docs/index.html", "<p>index")
+    with open(os.fsencode(folder) + b"/docs/bytes\xff.txt", "wb") as f:
+        f.write(b"no utf-8")
+    write(folder + "/docs/.hidden", "secret")
+    write(folder + "/outside", "secret")
+    os.symlink("a.txt", folder + "/docs/link.txt")
+    os.symlink("../../..", folder + "/docs/out")
+    os.symlink("/etc/passwd", folder + "/docs/passwd")
+    os.symlink(".", folder + "/docs/circle")
+    os.mkfifo(folder + "/docs/fifo")
+    os.chmod(folder + "/docs/a.txt", 0o640)
+    os.utime(folder + "/docs/a.txt", (1000000001, 1000000001))
+
+
+def expected(folder):
+    """What is to be in the archive of docs: names as bytes, and contents."""
+    found = {b"docs/link.txt": b"hello\n"}
+    base = os.fsencode(folder)
+    for path, folders, files in os.walk(base + b"/docs"):
+        for name in files:
+            full = path + b"/" + name
+            if not name.startswith(b".") and stat.S_ISREG(os.lstat(full).st_mode):
+                found[full[len(base) + 1:]] = open(full, "rb").read()
+    return found
+
+
+def get_archive(s, path):
+    data = curl("-D", "-", s.url(path))
+    head, _, body = data.partition(b"\r\n\r\n")
+    return head.decode(), body
+
+
+@test
+def a_zip_holds_what_the_folder_holds(folder):
+    tree(folder)
+    with Serval(folder, "--archive") as s:
+        head, data = get_archive(s, "/docs/?archive=zip")
+        assert "application/zip" in head and 'filename="docs.zip"' in head, head
+        with zipfile.ZipFile(io.BytesIO(data)) as z:
+            equal(z.testzip(), None)
+            got = {}
+            for i in z.infolist():
+                name = i.filename.encode("utf-8" if i.flag_bits & 0x800 else "cp437")
+                if not i.is_dir():
+                    got[name] = z.read(i)
+            equal(sorted(got), sorted(expected(folder)))
+            assert got == expected(folder)
+            assert "docs/empty/" in z.namelist()
+            info = z.getinfo("docs/a.txt")
+            equal(info.date_time[:5], (2001, 9, 9, 1, 46))
+            equal(info.external_attr >> 16 & 0o777, 0o640)
+
+
+@test
+def unzip_takes_the_zip(folder):
+    if not shutil.which("unzip"):
+        raise Skip("no unzip")
+    tree(folder)
+    with Serval(folder, "--archive") as s:
+        write(folder + "/docs.zip", get_archive(s, "/docs/?archive=zip")[1])
+    subprocess.run(["unzip", "-tq", folder + "/docs.zip"], check=True, timeout=DEADLINE,
+                   stdout=subprocess.DEVNULL)
+    subprocess.run(["unzip", "-q", folder + "/docs.zip", "docs/a.txt", "docs/big.bin", "-d", folder + "/x"],
+                   check=True, timeout=DEADLINE)
+    for name in ("/docs/a.txt", "/docs/big.bin"):
+        equal(open(folder + "/x" + name, "rb").read(), open(folder + name, "rb").read())
+    equal(int(os.stat(folder + "/x/docs/a.txt").st_mtime), 1000000001)
+
+
+@test
+def a_tar_holds_what_the_folder_holds(folder):
+    tree(folder)
+    with Serval(folder, "--archive") as s:
+        head, data = get_archive(s, "/docs/?archive=tar")
+        assert "application/x-tar" in head and 'filename="docs.tar"' in head, head
+        with tarfile.open(fileobj=io.BytesIO(data), errors="surrogateescape") as t:
+            got = {os.fsencode(m.name): t.extractfile(m).read() for m in t if m.isfile()}
+            assert got == expected(folder), sorted(got)
+            equal(t.getmember("docs/a.txt").mtime, 1000000001)
+            assert t.getmember("docs/empty").isdir()
+        os.mkdir(folder + "/x")
+        for program in ("tar", "bsdtar"):
+            if shutil.which(program):
+                subprocess.run([program, "-C", folder + "/x", "-xf", "-"], input=data, check=True,
+                               timeout=DEADLINE)
+                found = expected(folder + "/x")
+                assert found == expected(folder), program
+                shutil.rmtree(folder + "/x/docs")
+
+
+@test
+def the_root_is_an_archive_too(folder):
+    write(folder + "/a", "1")
+    os.mkdir(folder + "/b")
+    write(folder + "/b/c", "2")
+    with Serval(folder, "--archive") as s:
+        head, data = get_archive(s, "/?archive=zip")
+        assert 'filename="files.zip"' in head, head
+        with zipfile.ZipFile(io.BytesIO(data)) as z:
+            equal(sorted(z.namelist()), ["a", "b/", "b/c"])
+        os.mkdir(folder + "/nothing")
+        with zipfile.ZipFile(io.BytesIO(get_archive(s, "/nothing/?archive=zip")[1])) as z:
+            equal(z.namelist(), [])
+
+
+@test
+def there_are_no_archives_unless_asked_for(folder):
+    os.mkdir(folder + "/docs")
+    with Serval(folder) as s:
+        status, headers, _ = s.get("/docs/?archive=zip")
+        equal((status, headers["Content-Type"]), (200, "text/html; charset=utf-8"))
+
+
+@test
+def large_files_are_zip64(folder):
+    """A file of more than 4 GiB, which is empty on the disk, is not read here: its head is."""
+    os.mkdir(folder + "/docs")
+    with open(folder + "/docs/huge", "wb") as f:
+        f.truncate(5 << 30)
+    with Serval(folder, "--archive") as s:
+        with socket.create_connection(("127.0.0.1", s.port), DEADLINE) as c:
+            c.sendall(b"GET /docs/?archive=zip HTTP/1.0\r\n\r\n")
+            data = b""
+            while len(data) < 2000:
+                data += c.recv(2000)
+        body = data.partition(b"\r\n\r\n")[2]
+        equal(body[:6], b"PK\x03\x04\x2d\x00")
+        equal(body[18:26], b"\xff" * 8)
+
+
+def uploader(folder):
+    made = subprocess.run([BIN, "hash-password", "me"], input=PASSWORD + "\n", text=True, check=True,
+                          timeout=DEADLINE, stdout=subprocess.PIPE).stdout.split("\n")
+    return Serval(folder, "--upload", next(line for line in made if line.startswith("me:")))
+
+
+@test
+def who_has_the_password_adds_files(folder):
+    if "basic_auth" not in built_in():
+        raise Skip("built without basic_auth")
+    data = os.urandom(2000000)
+    write(folder + "/source", data)
+    os.mkdir(folder + "/in")
+    me = ("-u", "me:" + PASSWORD)
+    code = ("-s", "-o", "/dev/null", "-w", "%{http_code}")
+    with uploader(folder) as s:
+        equal(s.get("/in/")[0], 200)
+        equal(curl(*code, "-T", folder + "/source", s.url("/in/x")), b"401")
+        equal(curl(*code, *me, "-T", folder + "/source", s.url("/in/x")), b"201")
+        equal(curl(s.url("/in/x")), data)
+        equal(curl(*code, *me, "-T", folder + "/source", s.url("/in/x")), b"409")
+        equal(curl(*code, *me, "-F", "file=@" + folder + "/source;filename=y", s.url("/in/")), b"303")
+        equal(curl(*code, *me, "-H", "Origin: https://evil.example", "-F",
+                   "file=@" + folder + "/source;filename=z", s.url("/in/")), b"403")
+        equal(sorted(os.listdir(folder + "/in")), ["x", "y"])
+        equal(curl(s.url("/in/y")), data)
+
+
+if __name__ == "__main__":
+    main()
