@@ -231,6 +231,8 @@ static const struct svl_option options[] = {
     {.name = "compress", .letter = 'z', .value = "LIST", .words = "off",
      .initial = "br,zstd,gzip,deflate", .help = "codings for text, or off",
      COMPRESS(SVL_TEXT, codings)},
+    {.name = "cache-dir", .value = "DIR", COMPRESS(SVL_TEXT, cache_dir),
+     .help = "a folder in which compressed answers are kept for the next start"},
 
     {.group = "Who may do what"},
     {.name = "auth", .letter = 'a', .value = "USER:HASH", .common = true, .repeat = true,

@@ -8,6 +8,7 @@
 struct body {
     struct outlet outlet; /* first */
     struct compress_worker *worker;
+    struct compress_disk *disk; /* NULL: none */
     enum coding coding;
     void *context;
     int64_t length;             /* of the body as it was, or -1 */
@@ -62,6 +63,8 @@ static void into_cache(struct body *b)
 
     if (!b->key.p || !b->kept)
         return;
+    if (b->disk)
+        svl_compress_disk_write(b->disk, b->key, b->kept, b->n_kept);
     exact = realloc(b->kept, b->n_kept);
     svl_compress_cache_add(b->worker->cache, b->key, exact ? exact : b->kept, b->n_kept);
     b->kept = NULL;
@@ -265,7 +268,7 @@ static svl_str cache_key(const struct compress_worker *w, struct svl_ctx *ctx, e
         return SVL_STR_NONE;
     for (int i = 0; i < 4; i++)
         n += lengths[i + 2] = parts[i].n;
-    if (n > 2048)
+    if (n > COMPRESS_KEY_MAX)
         return SVL_STR_NONE;
     key = svl_alloc(ctx, n);
     memcpy(key, lengths, sizeof lengths);
@@ -286,13 +289,31 @@ static enum svl_verdict not_acceptable(struct svl_ctx *ctx)
     return SVL_NEXT;
 }
 
+/* In memory, or in the folder: reading it there takes less time than making it again. */
+static const struct compressed *find_kept(const struct svl_compress_config *cfg,
+                                          const struct compress_worker *w, struct svl_ctx *ctx,
+                                          svl_str key)
+{
+    const struct compressed *found = svl_compress_cache_find(w->cache, ctx, key);
+    char *bytes;
+    size_t n;
+
+    if (found || !cfg->disk)
+        return found;
+    bytes = svl_compress_disk_read(cfg->disk, key, cfg->cache_body_bytes, &n);
+    if (!bytes)
+        return NULL;
+    svl_compress_cache_add(w->cache, key, bytes, n);
+    return svl_compress_cache_find(w->cache, ctx, key);
+}
+
 static enum svl_verdict compress(const struct svl_link *self, struct svl_ctx *ctx,
                                  enum coding coding, svl_str etag)
 {
     const struct svl_compress_config *cfg = self->config;
     struct compress_worker *w = self->state;
     svl_str key = cache_key(w, ctx, coding, etag);
-    const struct compressed *found = key.p ? svl_compress_cache_find(w->cache, ctx, key) : NULL;
+    const struct compressed *found = key.p ? find_kept(cfg, w, ctx, key) : NULL;
     struct body *b;
 
     if (found) {
@@ -307,6 +328,7 @@ static enum svl_verdict compress(const struct svl_link *self, struct svl_ctx *ct
     *b = (struct body){
         .outlet = {put},
         .worker = w,
+        .disk = cfg->disk,
         .coding = coding,
         .length = length_of(&ctx->res.body),
         .key = key,

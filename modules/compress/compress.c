@@ -83,11 +83,24 @@ static int setup(void *config)
         default_level(&cfg->br_level, 4, 11, "br") ||
         default_level(&cfg->zstd_level, 3, 19, "zstd"))
         return SVL_ECONFIG;
-    if (svl_compress_read_codings(cfg->codings, offered, &wrong) >= 0)
-        return 0;
-    svl_log(SVL_ALERT, "compress: codings \"%s\": not understood at \"%.*s\"", cfg->codings,
-            SVL_FMT(wrong));
-    return SVL_ECONFIG;
+    if (svl_compress_read_codings(cfg->codings, offered, &wrong) < 0) {
+        svl_log(SVL_ALERT, "compress: codings \"%s\": not understood at \"%.*s\"", cfg->codings,
+                SVL_FMT(wrong));
+        return SVL_ECONFIG;
+    }
+    if (!cfg->cache_dir_bytes)
+        cfg->cache_dir_bytes = (size_t)256 << 20;
+    cfg->disk = cfg->cache_dir && !cfg->no_cache
+                    ? svl_compress_disk_open(cfg->cache_dir, cfg->cache_dir_bytes)
+                    : NULL;
+    return 0;
+}
+
+static void teardown(void *config)
+{
+    struct svl_compress_config *cfg = config;
+
+    svl_compress_disk_close(cfg->disk);
 }
 
 static int worker_init(struct svl_link *self, struct svl_worker *worker)
@@ -125,6 +138,7 @@ const struct svl_module svl_compress_module = {
     .summary = "compresses answers: gzip, deflate, brotli, zstd",
     .config_size = sizeof(struct svl_compress_config),
     .setup = setup,
+    .teardown = teardown,
     .worker_init = worker_init,
     .worker_exit = worker_exit,
     .on_response = svl_compress_answer,

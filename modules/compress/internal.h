@@ -66,6 +66,8 @@ void svl_compress_close_all(struct encoders *encoders);
 
 struct cache;
 
+#define COMPRESS_KEY_MAX 2048
+
 struct compressed {
     char *bytes;
     size_t n;
@@ -83,6 +85,22 @@ void svl_compress_cache_add(struct cache *cache, svl_str key, char *bytes, size_
 
 /* The codings of the list that are built in. Returns how many, or -1 and what is none in *wrong. */
 int svl_compress_read_codings(const char *text, enum coding *offered, svl_str *wrong);
+
+/* disk.c: the same in a folder -----------------------------------------------------------------*/
+
+struct compress_disk;
+
+/* Makes the folder if it is not there, and starts the thread that writes. NULL when that cannot be,
+ * after a line in the log. Close writes what waits. */
+struct compress_disk *svl_compress_disk_open(const char *path, size_t max_bytes);
+void svl_compress_disk_close(struct compress_disk *disk); /* NULL is fine */
+
+/* Any thread; blocks. The body that is kept under the key if it is not longer than max, to be freed;
+ * or NULL. */
+char *svl_compress_disk_read(struct compress_disk *disk, svl_str key, size_t max, size_t *n);
+
+/* Any thread; copies, and does not block. */
+void svl_compress_disk_write(struct compress_disk *disk, svl_str key, const char *bytes, size_t n);
 
 /* answer.c: the way of one answer ----------------------------------------------------------------*/
 

@@ -9,6 +9,8 @@
 #error "module compress is not built in: cmake -DSVL_MODULE_COMPRESS=ON"
 #endif
 
+struct compress_disk;
+
 /* Zero means "the default" everywhere. */
 struct svl_compress_config {
     const char *codings; /* in order of preference where the client has none; those that are not
@@ -29,6 +31,12 @@ struct svl_compress_config {
     size_t cache_body_bytes; /* longer compressed bodies are not kept; 0 = 1 MiB */
     unsigned cache_entries;  /* compressed bodies kept, per worker; 0 = 1024 */
     bool no_cache;           /* none are kept */
+    const char
+        *cache_dir; /* a folder of its own, in which they are kept as well, for the next start;
+                              * NULL = none */
+    size_t cache_dir_bytes; /* in it, roughly; the oldest go first; 0 = 256 MiB */
+
+    struct compress_disk *disk; /* the module's own, made in setup */
 };
 
 extern const struct svl_module svl_compress_module;
