@@ -272,6 +272,8 @@ enum svl_verdict svl_fs_list(struct svl_ctx *ctx, const struct fs_root *root,
     read_query(a);
     if (config->listing == SVL_FS_LISTING_JSON)
         a->format = &svl_fs_json;
+    /* What is not on a page comes as the folder has it. */
+    a->l.scan.one_page = a->format != &svl_fs_html && !a->l.scan.has_cursor && !a->l.scan.backwards;
     if (fstat(dirfd(dir), &st) == 0 && st.st_size > LARGE)
         return svl_offload(ctx, work, reply, a);
     work(a);

@@ -39,6 +39,8 @@ struct fs_scan {
     bool backwards;     /* the last ones in front of the cursor, not the first ones behind it */
     bool has_cursor;
     struct fs_entry cursor;
+    bool
+        one_page; /* only if they fit on one page: ends when they do not, with matched > PAGE_ROWS */
 
     /* What is found: entries[0, n), in order. `first` were in front of them, of `matched`. */
     struct fs_entry **entries;

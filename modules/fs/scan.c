@@ -4,7 +4,6 @@
  * size or time. */
 #include "listing.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,34 +17,45 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
+static int lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : (unsigned char)c;
+}
+
+/* Two numbers, of which both begin here; they are stepped over. */
+static int compare_numbers(const char **a, const char **b)
+{
+    int order = 0;
+
+    while (**a == '0')
+        ++*a;
+    while (**b == '0')
+        ++*b;
+    for (; is_digit(**a) && is_digit(**b); ++*a, ++*b) {
+        if (!order)
+            order = **a - **b;
+    }
+    return is_digit(**a) ? 1 : is_digit(**b) ? -1 : order;
+}
+
 /* Numbers by value, letters without regard to case: "a2" before "A10". */
 static int compare_natural(const char *a, const char *b)
 {
-    for (; *a && *b; a++, b++) {
-        int x = tolower((unsigned char)*a), y = tolower((unsigned char)*b);
+    for (;;) {
+        int order;
 
         if (is_digit(*a) && is_digit(*b)) {
-            size_t n, m;
-
-            a += strspn(a, "0");
-            b += strspn(b, "0");
-            n = strspn(a, "0123456789");
-            m = strspn(b, "0123456789");
-            if (n != m)
-                return n < m ? -1 : 1;
-            x = n ? memcmp(a, b, n) : 0;
-            if (x)
-                return x;
-            a += n;
-            b += n;
-            a--; /* the loop steps on */
-            b--;
+            order = compare_numbers(&a, &b);
+            if (order)
+                return order;
             continue;
         }
-        if (x != y)
-            return x < y ? -1 : 1;
+        order = lower(*a) - lower(*b);
+        if (order || !*a)
+            return order;
+        a++;
+        b++;
     }
-    return (unsigned char)*a - (unsigned char)*b;
 }
 
 /* Folders first, whatever the direction. */
@@ -205,7 +215,15 @@ static void look(const struct fs_scan *s, struct fs_entry *e)
     e->kind = folder ? FS_FOLDER : FS_FILE;
     if (!folder)
         e->size = st.st_size;
-    if (faccessat(dirfd(s->dir), e->name, folder ? X_OK : R_OK, AT_EACCESS))
+}
+
+/* For those that are shown. */
+static void look_whether_allowed(const struct fs_scan *s, struct fs_entry *e)
+{
+    bool folder = e->kind == FS_FOLDER;
+
+    if ((folder || e->kind == FS_FILE) &&
+        faccessat(dirfd(s->dir), e->name, folder ? X_OK : R_OK, AT_EACCESS))
         refuse(e, "no permission");
 }
 
@@ -241,6 +259,7 @@ int svl_fs_scan_next(struct fs_scan *s, struct fs_entry *entry)
         *entry = (struct fs_entry){.kind = FS_FILE, .name = d->d_name};
         look(s, entry);
     } while (entry->kind == FS_GONE);
+    look_whether_allowed(s, entry);
     return 1;
 }
 
@@ -248,6 +267,8 @@ static void note_readme(struct fs_scan *s, const char *name)
 {
     static const char *const names[] = {"README.md", "README.txt", "README"}; /* best first */
 
+    if (lower(name[0]) != 'r')
+        return;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (strcasecmp(s->readme, names[i]) == 0)
             return;
@@ -300,6 +321,7 @@ static void look_at_all(struct fs_scan *s)
             free(e);
             continue;
         }
+        look_whether_allowed(s, e);
         if (s->matched == s->n)
             s->bytes += e->size;
         row.before = s->hash;
@@ -323,10 +345,14 @@ int svl_fs_scan(struct fs_scan *s)
     s->entries = malloc(PAGE_ROWS * sizeof *s->entries);
     if (!s->entries)
         return -ENOMEM;
-    while (!err && (d = next_name(s)))
-        err = add(s, d);
-    if (err || errno)
-        return err ? err : -errno;
+    do {
+        d = next_name(s);
+        if (!d && errno)
+            return -errno;
+        err = d ? add(s, d) : 0;
+    } while (d && !err && !(s->one_page && s->matched > PAGE_ROWS));
+    if (err || (s->one_page && s->matched > PAGE_ROWS))
+        return err;
     put_in_order(s);
     s->first = s->backwards ? s->first - s->n : s->matched - s->first;
     s->hash = s->matched ^ s->first << 32;
