@@ -4,7 +4,7 @@ import assert from 'node:assert'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { launch } from './chromium.mjs'
 
@@ -60,8 +60,8 @@ wget --mirror https://example.org/lake/
   for (let i = 0; i < 2500; i++) fs.writeFileSync(path.join(root, 'many', 'f' + i), '')
 }
 
-async function serve() {
-  const server = spawn(bin, ['-l', '127.0.0.1:0', '--log', 'off', root], { stdio: ['ignore', 'pipe', 'inherit'] })
+async function serve(...options) {
+  const server = spawn(bin, ['-l', '127.0.0.1:0', '--log', 'off', ...options, root], { stdio: ['ignore', 'pipe', 'inherit'] })
   const line = await new Promise((done, fail) => {
     const timer = setTimeout(() => fail(new Error('the server does not start')), 30000)
     server.stdout.once('data', data => { clearTimeout(timer); done(String(data)) })
@@ -171,6 +171,38 @@ const tests = {
         const found = await page.evaluate('axe.run({ runOnly: { type: "tag", values: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] } })')
         assert.deepEqual(found.violations.map(v => place + v.id + ': ' + v.nodes[0].html + v.nodes[0].failureSummary), [])
       }
+    }
+  },
+  async 'files are added by its form, without script and on a phone, by who has the password'(page, base, browser) {
+    const made = spawnSync(bin, ['hash-password', 'me'], { input: 'secret' })
+    const { server, base: own } = await serve('--archive', '--upload', String(made.stdout).split('\n').find(line => line.startsWith('me:')))
+    const people = { httpCredentials: { username: 'me', password: 'secret' }, javaScriptEnabled: false }
+    const context = await browser.newContext({ ...people, viewport: { width: 360, height: 740 } })
+    const plain = await context.newPage()
+    try {
+      await plain.goto(own + '/hostile/empty/')
+      await plain.setInputFiles('.up input', [{ name: 'one <b>.txt', mimeType: 'text/plain', buffer: Buffer.from('first') },
+        { name: 'two.txt', mimeType: 'text/plain', buffer: Buffer.from('second') }])
+      if (shots) await plain.screenshot({ path: shots + '/upload-phone.png' })
+      await plain.click('.up button')
+      assert.equal(plain.url(), own + '/hostile/empty/')
+      assert.deepEqual(await plain.locator('.list bdi').allTextContents(), ['one <b>.txt', 'two.txt'])
+      assert.equal(fs.readFileSync(path.join(root, 'hostile/empty/one <b>.txt'), 'utf8'), 'first')
+      await page.goto(own + '/lake/')
+      assert(await page.evaluate('document.documentElement.scrollWidth') <= 1100)
+      await page.setViewportSize({ width: 1100, height: 760 })
+      if (shots) await page.screenshot({ path: shots + '/upload.png', fullPage: true })
+      const scan = await browser.newContext({ bypassCSP: true })
+      const seen = await scan.newPage()
+      await seen.goto(own + '/lake/')
+      await seen.evaluate(axe)
+      const found = await seen.evaluate('axe.run()')
+      assert.deepEqual(found.violations.map(v => v.id + ': ' + v.nodes[0].html), [])
+      await scan.close()
+    } finally {
+      await context.close()
+      server.kill()
+      for (const name of ['one <b>.txt', 'two.txt']) fs.rmSync(path.join(root, 'hostile/empty', name), { force: true })
     }
   },
   async 'it works without script'(page, base, browser) {

@@ -180,5 +180,40 @@ def who_has_the_password_adds_files(folder):
         equal(curl(s.url("/in/y")), data)
 
 
+def contents(folder):
+    return {os.path.relpath(os.path.join(path, name), folder): open(os.path.join(path, name), "rb").read()
+            for path, _, files in os.walk(folder) for name in files}
+
+
+@test
+def a_mirror_is_the_folder(folder):
+    """With the directory pages to find the files by, but not kept."""
+    if not shutil.which("wget"):
+        raise Skip("no wget")
+    os.makedirs(folder + "/tree/a b/deeper")
+    os.mkdir(folder + "/tree/empty")
+    for name in ("one.txt", "a b/two & three.bin", "a b/deeper/100%.txt", "a b/q?x=1#y", "gr\u00fc\u00dfe"):
+        write(folder + "/tree/" + name, os.urandom(70000))
+    with Serval(folder) as s:
+        subprocess.run(["wget", "-q", "--mirror", "--no-parent", "--no-host-directories",
+                        "--restrict-file-names=nocontrol", "--reject-regex", "[?](sort|format|order)",
+                        "-P", folder + "/copy", s.url("/tree/")], check=True, timeout=DEADLINE)
+    got = {name: data for name, data in contents(folder + "/copy/tree").items()
+           if not name.endswith("index.html")}
+    equal(sorted(got), sorted(contents(folder + "/tree")))
+    assert got == contents(folder + "/tree")
+
+
+@test
+def a_broken_download_of_a_long_file_goes_on(folder):
+    data = os.urandom(20 << 20)
+    write(folder + "/long", data)
+    with Serval(folder) as s:
+        for cut in (0, 1, 65536, 10000000, len(data) - 1):
+            write(folder + "/part", data[:cut])
+            curl("-C", "-", "-o", folder + "/part", s.url("/long"))
+            assert open(folder + "/part", "rb").read() == data, cut
+
+
 if __name__ == "__main__":
     main()

@@ -1,6 +1,9 @@
 /* fs: what must never be answered: nothing from outside of the root, nothing hidden, nothing that is no file.
  * ctest-module: fs */
 #include "serval/mod/fs.h"
+#if SVL_HAVE_REWRITE
+#include "serval/mod/rewrite.h"
+#endif
 
 #include "support/fs_folder.h"
 
@@ -220,3 +223,43 @@ Test(fs_root, every_byte_of_a_name_can_be_asked_for)
         expect_file(target, name);
     }
 }
+
+#if SVL_HAVE_REWRITE
+/* Virtual hosts by folder: rewrite puts the host in front of the path. */
+Test(fs_root, a_host_is_a_folder_of_the_root_and_nothing_else)
+{
+    static const struct svl_rewrite_rule rules[] = {{.vhost = true}, SVL_REWRITE_END};
+    static const struct {
+        const char *host, *target;
+        int status;
+    } cases[] = {
+        {"a.example", "/", 200},       {"A.Example:8080", "/", 200},
+        {"b.example", "/", 404},       {"a.example", "/../a.txt", 404},
+        {"dir", "/../../secret", 404}, {"..", "/a.txt", 404},
+        {".", "/a.txt", 404},          {".hidden", "/", 404},
+        {"[::1]", "/", 404},           {"a.example", "/docs", 301},
+    };
+    char request[200];
+
+    make_traps();
+    mkdir("a.example", 0755);
+    mkdir("a.example/docs", 0755);
+    write_text("a.example/index.html", "a");
+    l = LOOPBACK(SVL_USE(rewrite, .rules = rules), SVL_USE(fs, .root = root));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        svl_str answer;
+
+        snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", cases[i].target,
+                 cases[i].host);
+        if (loopback_shut(l) || loopback_closed(l))
+            loopback_reconnect(l);
+        answer = loopback_ask(l, request);
+        cr_expect(loopback_status(answer) == cases[i].status ||
+                      (cases[i].status == 404 && loopback_status(answer) == 400),
+                  "%s %s: %d", cases[i].host, cases[i].target, loopback_status(answer));
+        cr_expect(!holds(answer, "secret"));
+        if (cases[i].status == 301)
+            expect_field(answer, "Location", "/docs/");
+    }
+}
+#endif
