@@ -10,14 +10,14 @@
 struct svl_pace {
     uint32_t since;  /* low bits of the clock's ms: when this wait began */
     uint32_t waited; /* ms of this window, without this wait */
-    uint32_t moved;  /* low bits of the bytes that had moved when the window began */
+    uint64_t moved;  /* bytes that had moved when the window began */
 };
 
 /* A window begins; `moved` bytes have moved so far. */
 static inline void svl_pace_begin(struct svl_pace *pace, uint64_t moved)
 {
     pace->waited = 0;
-    pace->moved = (uint32_t)moved;
+    pace->moved = moved;
 }
 
 static inline void svl_pace_wait(struct svl_pace *pace, uint64_t now)
@@ -35,9 +35,8 @@ static inline void svl_pace_waited(struct svl_pace *pace, uint64_t now)
 static inline bool svl_pace_is_slow(const struct svl_pace *pace, uint64_t moved, unsigned rate)
 {
     uint64_t due = (uint64_t)pace->waited * rate / 1000;
-    int32_t bytes = (int32_t)((uint32_t)moved - pace->moved);
 
-    return bytes <= 0 || (uint64_t)bytes < due;
+    return moved <= pace->moved || moved - pace->moved < due;
 }
 
 #endif
