@@ -26,20 +26,6 @@ struct checked {
     int64_t at, end;
 };
 
-/* Whether the bytes read so far are of the version that was announced. Not by the ctime: it
- * changes when the name goes, too. What only got longer is somebody's log. */
-static bool is_unchanged(const struct fs_file *f)
-{
-    struct stat st;
-
-    if (fstat(f->fd, &st))
-        return false;
-    if (st.st_size != f->stamp.size)
-        return st.st_size > f->stamp.size;
-    return st.st_mtim.tv_sec == f->stamp.mtime.tv_sec &&
-           st.st_mtim.tv_nsec == f->stamp.mtime.tv_nsec;
-}
-
 static ssize_t pull_checked(struct svl_ctx *ctx, void *arg, char *to, size_t room)
 {
     struct checked *c = arg;
@@ -53,7 +39,7 @@ static ssize_t pull_checked(struct svl_ctx *ctx, void *arg, char *to, size_t roo
     do
         n = pread(c->file->fd, to, room, c->at);
     while (n < 0 && errno == EINTR);
-    if (n <= 0 || !is_unchanged(c->file))
+    if (n <= 0 || !svl_fs_stamp_holds(&c->file->stamp, c->file->fd))
         return -EIO; /* the client sees that the answer is short */
     c->at += n;
     return n;

@@ -72,16 +72,6 @@ static void archive_free(void *arg)
     free(a);
 }
 
-static bool has_changed(const struct fs_archive *a)
-{
-    struct stat st;
-
-    if (fstat(a->fd, &st) || st.st_size < a->size)
-        return true;
-    return st.st_size == a->size && (st.st_mtim.tv_sec != a->st.st_mtim.tv_sec ||
-                                     st.st_mtim.tv_nsec != a->st.st_mtim.tv_nsec);
-}
-
 /* Bytes of the file that is open. Returns how many, or -errno. */
 static ssize_t read_some(struct fs_archive *a, char *to, size_t room)
 {
@@ -134,6 +124,7 @@ static void begin_item(struct fs_archive *a)
         .offset = a->given,
     };
     a->item.utf8 = is_utf8(a->item.name);
+    svl_fs_stamp(&a->stamp, &a->st);
     a->at = 0;
     a->size = a->item.size;
     set_text(a, a->packing->head(a));
@@ -220,7 +211,7 @@ static int end_item(struct fs_archive *a)
 {
     size_t n;
 
-    if (a->fd >= 0 && has_changed(a))
+    if (a->fd >= 0 && !svl_fs_stamp_holds(&a->stamp, a->fd))
         return -EIO;
     close_fd(a);
     n = a->packing->tail(a);

@@ -61,8 +61,9 @@ struct fs_archive {
     size_t n, top;
     char name[PATH_MAX + NAME_MAX]; /* of the item, in the archive */
     size_t text_at, text_n;
-    int fd; /* that is being read, -1 = none; */
+    int fd; /* that is being read, -1 = none */
     struct stat st;
+    struct fs_stamp stamp;
     int64_t at, size;
     bool own_fd;
 };

@@ -44,6 +44,17 @@ bool svl_fs_stamp_eq(const struct fs_stamp *a, const struct fs_stamp *b)
            time_eq(a->mtime, b->mtime) && time_eq(a->ctime, b->ctime);
 }
 
+bool svl_fs_stamp_holds(const struct fs_stamp *stamp, int fd)
+{
+    struct stat st;
+
+    if (fstat(fd, &st))
+        return false;
+    if (st.st_size != stamp->size)
+        return st.st_size > stamp->size;
+    return time_eq(st.st_mtim, stamp->mtime);
+}
+
 /* The ctime comes from the real clock of the file system, so that is what it is compared with;
  * where they disagree about the order, the change is taken for an old one. */
 int64_t svl_fs_stamp_age(const struct fs_stamp *stamp)

@@ -44,6 +44,10 @@ struct fs_stamp {
 void svl_fs_stamp(struct fs_stamp *stamp, const struct stat *st);
 bool svl_fs_stamp_eq(const struct fs_stamp *a, const struct fs_stamp *b);
 
+/* Whether what has been read of fd so far is of that version. Not by the ctime: it changes when the
+ * name goes, too. What only got longer is somebody's log. */
+bool svl_fs_stamp_holds(const struct fs_stamp *stamp, int fd);
+
 /* Milliseconds since the last change, by the ctime, which nobody can set. */
 int64_t svl_fs_stamp_age(const struct fs_stamp *stamp);
 

@@ -403,3 +403,16 @@ Test(fs, a_root_that_cannot_be_served_stops_the_start)
     cr_assert(geteuid() != 0 || seteuid(65534) == 0);
     expect_refused(&(struct svl_fs_config){.root = "dir"}, "fs: dir: Permission denied");
 }
+
+Test(fs, files_that_are_to_be_saved_have_a_name)
+{
+    static const char *const saved[] = {"*.exe", "/site/*", NULL};
+
+    SERVE(.download = saved);
+    write_text("a \"b\".exe", "x");
+    expect_field(get("/a%20%22b%22.exe"), "Content-Disposition",
+                 "attachment; filename=\"a \\\"b\\\".exe\"; filename*=UTF-8''a%20%22b%22.exe");
+    expect_field(get("/site/"), "Content-Disposition",
+                 "attachment; filename=\"index.html\"; filename*=UTF-8''index.html");
+    expect_field(get("/a.txt"), "Content-Disposition", NULL);
+}
