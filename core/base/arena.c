@@ -30,7 +30,7 @@ void svl_arena_init(struct svl_arena *arena, void *first, size_t size, struct sv
     arena->blocks = NULL;
     arena->cleanups = NULL;
     arena->pool = pool;
-    arena->large = 0;
+    arena->tried = 0;
     arena->budget = budget;
 }
 
@@ -41,8 +41,6 @@ static char *add_block(struct svl_arena *arena, size_t size, bool own)
     block->next = arena->blocks;
     block->own = own;
     arena->blocks = block;
-    if (own)
-        arena->large += size;
     return (char *)block + HEADER;
 }
 
@@ -68,11 +66,13 @@ bump:
 
 void *svl_arena_try(struct svl_arena *arena, size_t size)
 {
-    if (size > arena->budget || arena->large > arena->budget - size)
+    if (size > arena->budget || arena->tried > arena->budget - size)
         return NULL;
+    arena->tried += size;
     return svl_arena_alloc(arena, size);
 }
 
+/* What the text had before counts no longer: it cannot have come to more than this. */
 static bool make_room(struct svl_arena *arena, struct svl_text *text, size_t n)
 {
     size_t room = text->room ? 2 * text->room : 256;
@@ -83,6 +83,7 @@ static bool make_room(struct svl_arena *arena, struct svl_text *text, size_t n)
     p = svl_arena_try(arena, room);
     if (!p)
         return false;
+    arena->tried -= text->room;
     if (text->n > 0)
         memcpy(p, text->p, text->n);
     text->p = p;
@@ -127,5 +128,5 @@ void svl_arena_finish(struct svl_arena *arena)
             svl_pool_put(arena->pool, block);
     }
     arena->at = arena->end = NULL;
-    arena->large = 0;
+    arena->tried = 0;
 }

@@ -19,8 +19,8 @@ struct svl_arena {
     struct svl_arena_block *blocks;
     struct svl_arena_cleanup *cleanups; /* last one first */
     struct svl_pool *pool;
-    size_t large;  /* bytes in blocks of their own */
-    size_t budget; /* what svl_arena_try() may bring `large` to */
+    size_t tried;  /* bytes that svl_arena_try() has given out */
+    size_t budget; /* what that may come to */
 };
 
 /* `first` (aligned to 16) is used before any block; it may be NULL if size is 0. */

@@ -494,6 +494,12 @@ static void disown(struct svl_exchange *x)
         cancel(&x->pub, x->cancel_arg); /* may resume, and so free x: last use */
 }
 
+/* For what is made of a body: a text that grows to its size has up to twice the room. */
+static size_t budget_of(const struct svl_limits *limits)
+{
+    return limits->max_body < SIZE_MAX / 4 ? 2 * limits->max_body + SVL_ARENA_BLOCK : SIZE_MAX;
+}
+
 struct svl_exchange *svl_exchange_open(struct svl_worker *w, struct svl_wire *wire,
                                        const struct svl_chain *chain,
                                        const struct svl_limits *limits,
@@ -502,7 +508,7 @@ struct svl_exchange *svl_exchange_open(struct svl_worker *w, struct svl_wire *wi
     struct svl_exchange *x = svl_pool_get(&w->exchanges);
 
     memset(x, 0, offsetof(struct svl_exchange, parser));
-    svl_arena_init(&x->arena, x->memory, sizeof x->memory, &w->blocks, limits->max_body);
+    svl_arena_init(&x->arena, x->memory, sizeof x->memory, &w->blocks, budget_of(limits));
     svl_parser_begin(&x->parser, &x->pub.req, limits, &x->arena);
     x->magic = SVL_EXCHANGE_MAGIC;
     x->state = SVL_READING;
