@@ -114,14 +114,20 @@ def need_nobody():
     return None
 
 
+def example_path(name):
+    """A program of docs/examples."""
+    path = os.path.join(os.environ.get("SERVAL_BUILD", "build/debug"), "docs/examples", name)
+    if not os.path.exists(path):
+        raise Skip("built without SVL_EXAMPLES, or without what this one needs")
+    return path
+
+
 @contextlib.contextmanager
 def example(name, *args):
     """The address of a running program of docs/examples. It must end by itself, and well, when it is
     asked to."""
-    path = os.path.join(os.environ.get("SERVAL_BUILD", "build/debug"), "docs/examples", name)
-    if not os.path.exists(path):
-        raise Skip("built without SVL_EXAMPLES, or without what this one needs")
-    program = subprocess.Popen([path, "127.0.0.1:0", *args], stdout=subprocess.PIPE, text=True)
+    program = subprocess.Popen([example_path(name), "127.0.0.1:0", *args], stdout=subprocess.PIPE,
+                               text=True)
     try:
         yield re.search(r"listen=(\S+)", program.stdout.readline())[1]
         program.send_signal(signal.SIGTERM)

@@ -145,6 +145,39 @@ static enum svl_verdict has_a_source_that_writes_too_much(struct svl_ctx *ctx)
     return SVL_DONE;
 }
 
+static enum svl_verdict names_a_field_with_a_blank(struct svl_ctx *ctx)
+{
+    if (svl_header_set_name(ctx, SVL_STR("Two Words"), SVL_STR("x")) == 0)
+        fprintf(stderr, "it was taken\n");
+    return ok(ctx);
+}
+
+static ssize_t ends(struct svl_ctx *ctx, void *arg, char *to, size_t room)
+{
+    (void)ctx, (void)arg, (void)to, (void)room;
+    return 0;
+}
+
+static enum svl_verdict has_a_source_that_ends_short(struct svl_ctx *ctx)
+{
+    svl_status(ctx, 200);
+    svl_body_source(ctx, ends, NULL, 5);
+    return SVL_DONE;
+}
+
+static void on_data(struct svl_raw *raw, void *arg, svl_str data)
+{
+    (void)raw, (void)arg, (void)data;
+}
+
+static enum svl_verdict hijacks_and_keeps(struct svl_ctx *ctx)
+{
+    static const struct svl_raw_events events = {.on_data = on_data};
+
+    svl_hijack(ctx, &events, NULL);
+    return keeps_and_answers(ctx);
+}
+
 /* What is done behind the answer ----------------------------------------------------------- */
 
 static void nothing(void)
@@ -188,7 +221,7 @@ static const struct mistake {
     const char *name;
     enum svl_verdict (*hook)(struct svl_ctx *ctx);
     void (*after)(void);
-    enum { ALWAYS, ASAN } seen;
+    enum { ALWAYS, ASAN, SAID } seen; /* SAID: a line in the log, because data may be the reason */
     const char *says;
 } mistakes[] = {
     {"a hook pends without svl_pend()", pends_without_saying_so, nothing, ALWAYS, "SVL_PENDING"},
@@ -208,6 +241,10 @@ static const struct mistake {
     {"has status 101", sends_an_interim_status, nothing, ALWAYS, "final status"},
     {"has a body of negative length", has_a_negative_length, nothing, ALWAYS, "negative"},
     {"has a source that says too much", has_a_source_that_says_too_much, nothing, ALWAYS, "room"},
+    {"resumes behind its hijack", hijacks_and_keeps, resumes_what_is_over, ASAN, ""},
+    {"answers behind its hijack", hijacks_and_keeps, answers_what_is_over, ASAN, "use-after"},
+    {"names a field with a blank", names_a_field_with_a_blank, nothing, SAID, "not a header name"},
+    {"has a source that ends short", has_a_source_that_ends_short, nothing, SAID, "5 bytes short"},
     {"has a source that writes too much", has_a_source_that_writes_too_much, nothing, ASAN,
      "overflow"},
 };
@@ -255,6 +292,8 @@ static const char *die_of(const struct mistake *m)
     said[n] = '\0';
     close(pipes[0]);
     cr_assert(waitpid(child, &status, 0) == child);
+    if (m->seen == SAID)
+        return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? said : NULL;
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
         return said;
     return SVL_ASAN || n == 0 ? NULL : said;
