@@ -90,6 +90,8 @@ static bool starts_any_case(svl_str s, svl_str prefix)
 /* Browsers compare the prefixes without regard to case (RFC 6265bis 4.1.3). */
 static bool prefix_kept(const struct svl_set_cookie *c)
 {
+    if (c->name.n == 0 || c->name.p[0] != '_')
+        return true;
     if (starts_any_case(c->name, SVL_STR("__Secure-")))
         return c->secure;
     if (starts_any_case(c->name, SVL_STR("__Host-")))
@@ -199,6 +201,8 @@ static bool has_control(svl_str s)
 
     for (; i + 8 <= s.n && !is_suspect(svl_load(s.p + i, 8)); i += 8)
         continue;
+    if (s.n >= 8 && s.n - i < 8 && !is_suspect(svl_load(s.p + s.n - 8, 8)))
+        return false;
     for (; i < s.n; i++)
         if (is_control(s.p[i]))
             return true;
@@ -274,19 +278,24 @@ static void read_attribute(struct svl_set_cookie *c, svl_str name, svl_str value
 }
 
 /* Takes one piece up to ';' off *rest, and splits it at '='; value.p is NULL without one. */
-static bool next_piece(svl_str *rest, svl_str *name, svl_str *value)
+static inline bool next_piece(svl_str *rest, svl_str *name, svl_str *value)
 {
-    size_t n, at;
-    svl_str piece;
+    const char *begin = rest->p, *end = begin + rest->n, *at = begin, *equals;
 
     if (rest->n == 0)
         return false;
-    n = svl_str_find(*rest, ';');
-    piece = svl_str_head(*rest, n);
-    *rest = svl_str_from(*rest, n + 1);
-    at = svl_str_find(piece, '=');
-    *name = trim(svl_str_head(piece, at));
-    *value = at < piece.n ? trim(svl_str_from(piece, at + 1)) : SVL_STR_NONE;
+    while (at < end && *at != '=' && *at != ';')
+        at++;
+    equals = at;
+    while (at < end && *at != ';')
+        at++;
+    *rest = (svl_str){at, (size_t)(end - at)};
+    if (at < end)
+        *rest = (svl_str){at + 1, (size_t)(end - at) - 1};
+    *name = trim((svl_str){begin, (size_t)(equals - begin)});
+    *value = SVL_STR_NONE;
+    if (equals < at)
+        *value = trim((svl_str){equals + 1, (size_t)(at - equals) - 1});
     return true;
 }
 
