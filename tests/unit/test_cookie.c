@@ -2,6 +2,7 @@
 
 #include "serval/error.h"
 #include "support/exact.h"
+#include "support/pairs.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -13,17 +14,7 @@ static bool is(svl_str s, const char *want)
 
 static const char *cookies(const char *field)
 {
-    static char text[256];
-    svl_str copy = exact(svl_str_of(field)), rest = copy;
-    struct svl_pair c;
-    size_t n = 0;
-
-    text[0] = '\0';
-    while (svl_cookie_next(&rest, &c))
-        n += (size_t)snprintf(text + n, sizeof text - n, "%s%.*s=%.*s", n ? "|" : "",
-                              SVL_FMT(c.name), SVL_FMT(c.value));
-    exact_free(copy);
-    return text;
+    return pairs_of(field, svl_cookie_next);
 }
 
 Test(cookie, those_of_a_request_are_walked_in_order)

@@ -1,6 +1,7 @@
 #include "serval/field.h"
 
 #include "support/exact.h"
+#include "support/pairs.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -10,22 +11,9 @@ static bool is(svl_str s, const char *want)
     return want ? s.p && svl_str_eq(s, svl_str_of(want)) : !s.p;
 }
 
-/* "name=value|name=value" of what is read, and "!" when something is left. */
 static const char *parameters(const char *field)
 {
-    static char text[256];
-    svl_str copy = exact(svl_str_of(field)), rest = copy;
-    struct svl_pair parameter;
-    size_t n = 0;
-
-    text[0] = '\0';
-    while (svl_field_next(&rest, &parameter))
-        n += (size_t)snprintf(text + n, sizeof text - n, "%s%.*s=%.*s", n ? "|" : "",
-                              SVL_FMT(parameter.name), SVL_FMT(parameter.value));
-    if (rest.n > 0)
-        snprintf(text + n, sizeof text - n, "!");
-    exact_free(copy);
-    return text;
+    return pairs_of(field, svl_field_next);
 }
 
 Test(field, parameters_are_read_in_order)
