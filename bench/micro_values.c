@@ -48,6 +48,8 @@ void *realloc(void *old, size_t size)
 
 static char out[16384];
 
+/* Each operation does it n times with `text`, the input it is named with below. */
+
 /* Arguments -------------------------------------------------------------------------------- */
 
 static char first[1024] __attribute__((aligned(16)));
@@ -70,28 +72,13 @@ static void parse_args(unsigned long n, svl_str text)
     }
 }
 
-static void args_parse(unsigned long n)
-{
-    parse_args(n, SVL_STR("foo=bar&baz=qqq&aaaaa=bbbb"));
-}
-
-static void args_parse_query(unsigned long n)
-{
-    parse_args(n,
-               SVL_STR("page=2&limit=50&sort=name&order=desc&filter=active&fields=id,name,email"));
-}
-
-static void args_parse_encoded(unsigned long n)
-{
-    parse_args(n, SVL_STR("q=hello+world&redirect=https%3A%2F%2Fexample.com%2Fpath&lang=en-US"));
-}
-
-static void args_peek(unsigned long n)
+static void args_peek(unsigned long n, svl_str text)
 {
     static struct svl_pair one = {{"foobarbaz", 9}, {"foobarbaz1234", 13}};
     struct svl_args args = {.at = &one, .n = 1};
     svl_str key = SVL_STR("foobarbaz");
 
+    (void)text;
     TIMES(n)
     {
         KEEP(key.p);
@@ -122,25 +109,20 @@ static void put_back(struct svl_exchange *x)
 }
 
 /* A whole exchange from the pool and back, its head checked as for a server. */
-static void request_header_read(unsigned long n)
+static void request_header_read(unsigned long n, svl_str text)
 {
-    static const char head[] =
-        "GET /foo/bar HTTP/1.1\r\nHost: foobar.com\r\nUser-Agent: aaa.bbb\r\n"
-        "Referer: http://google.com/aaa/bbb\r\nContent-Type: text/html\r\n"
-        "Server: aaa 1/2.3\r\nTest: 1.2.3\r\nFoo: bar\r\n"
-        "X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\n\r\n";
     size_t used;
 
     TIMES(n)
     {
         struct svl_exchange *x = fresh();
 
-        SVL_ASSERT(svl_parser_head(&x->parser, head, sizeof head - 1, &used) == SVL_PARSE_HEAD);
+        SVL_ASSERT(svl_parser_head(&x->parser, text.p, text.n, &used) == SVL_PARSE_HEAD);
         put_back(x);
     }
 }
 
-static void response_header_write(unsigned long n)
+static void response_header_write(unsigned long n, svl_str text)
 {
     struct svl_exchange *x = fresh();
     struct svl_response *res = &x->pub.res;
@@ -152,6 +134,7 @@ static void response_header_write(unsigned long n)
     svl_content_type(&x->pub, SVL_STR("text/html"));
     svl_header_set_name(&x->pub, SVL_STR("Test"), SVL_STR("1.2.3"));
     res->body = (struct svl_body){.kind = SVL_BODY_FILE, .length = 1256};
+    (void)text;
     TIMES(n)
     {
         struct svl_framing framing = svl_framing_of(&x->pub.req, res, true);
@@ -162,7 +145,7 @@ static void response_header_write(unsigned long n)
     put_back(x);
 }
 
-static void peek(unsigned long n, svl_str name)
+static void peek(unsigned long n, svl_str text)
 {
     struct svl_exchange *x = fresh();
 
@@ -170,55 +153,27 @@ static void peek(unsigned long n, svl_str name)
     svl_header_set_name(&x->pub, SVL_STR("Dontent-Type"), SVL_STR("foobar.com"));
     TIMES(n)
     {
-        KEEP(name.p);
-        SVL_ASSERT(svl_str_eq(svl_headers_find(&x->pub.res.headers, name), SVL_STR("foobar.com")));
+        KEEP(text.p);
+        SVL_ASSERT(svl_str_eq(svl_headers_find(&x->pub.res.headers, text), SVL_STR("foobar.com")));
     }
     put_back(x);
 }
 
-static void peek_special(unsigned long n)
-{
-    peek(n, SVL_STR("Accept"));
-}
-
-static void peek_other(unsigned long n)
-{
-    peek(n, SVL_STR("Dontent-Type"));
-}
-
-static void canonical(unsigned long n, svl_str name)
+static void canonical(unsigned long n, svl_str text)
 {
     TIMES(n)
     {
-        KEEP(name.p);
-        svl_header_canonical(out, name);
+        KEEP(text.p);
+        svl_header_canonical(out, text);
         KEEP(out);
     }
 }
 
-static void canonical_common(unsigned long n)
+static void visit_params(unsigned long n, svl_str text)
 {
-    canonical(n, SVL_STR("User-Agent-Host-Content-Type-Content-Length-Server"));
-}
-
-static void canonical_lower(unsigned long n)
-{
-    canonical(n, SVL_STR("user-agent-host-content-type-content-length-server"));
-}
-
-static void canonical_upper(unsigned long n)
-{
-    canonical(n, SVL_STR("USER-AGENT-HOST-CONTENT-TYPE-CONTENT-LENGTH-SERVER"));
-}
-
-static void visit_params(unsigned long n)
-{
-    svl_str field = SVL_STR("text/plain  ;  foo=bar  ;   param2=\"dquote is: [\\\"], ok?\" ; "
-                            "version=1; q=0.324  ");
-
     TIMES(n)
     {
-        svl_str rest = field;
+        svl_str rest = text;
         struct svl_pair parameter;
 
         while (svl_field_next(&rest, &parameter))
@@ -226,30 +181,15 @@ static void visit_params(unsigned long n)
     }
 }
 
-static void status_line(unsigned long n, int status)
+static void status_line(unsigned long n, svl_str text)
 {
-    struct svl_response res = {.status = status};
+    struct svl_response res = {.status = atoi(text.p)};
 
     TIMES(n)
     {
         KEEP(res.status);
         KEEP(svl_status_line_write(out, &res));
     }
-}
-
-static void status_99(unsigned long n)
-{
-    status_line(n, 99);
-}
-
-static void status_200(unsigned long n)
-{
-    status_line(n, 200);
-}
-
-static void status_512(unsigned long n)
-{
-    status_line(n, 512);
 }
 
 /* URIs ------------------------------------------------------------------------------------- */
@@ -270,56 +210,28 @@ static void uri_parse(unsigned long n, svl_str text)
     }
 }
 
-static void uri_path(unsigned long n)
+static void uri_slashes(unsigned long n, svl_str text)
 {
-    uri_parse(n, SVL_STR("//google.com/foo/bar"));
-}
+    static char path[8192];
 
-static void uri_query(unsigned long n)
-{
-    uri_parse(n, SVL_STR("//google.com/foo/bar?query=string&other=value"));
-}
-
-static void uri_file(unsigned long n)
-{
-    uri_parse(n, SVL_STR("//google.com/static/js/app.min.js"));
-}
-
-static void uri_hash(unsigned long n)
-{
-    uri_parse(n, SVL_STR("//google.com/foo/bar?query=string&other=value#hashstring"));
-}
-
-static void uri_host(unsigned long n)
-{
-    uri_parse(n, SVL_STR("http://foobar.com/foo/bar?query=string&other=value#hashstring"));
-}
-
-static void uri_userinfo(unsigned long n)
-{
-    uri_parse(n, SVL_STR("http://user:pass@foobar.com/foo/bar"));
-}
-
-static void uri_slashes(unsigned long n)
-{
-    static char text[8192];
-
-    memset(text, '/', sizeof text);
+    (void)text;
+    memset(path, '/', sizeof path);
     TIMES(n)
-    KEEP(svl_path_clean(out, (svl_str){text, sizeof text}));
+    KEEP(svl_path_clean(out, (svl_str){path, sizeof path}));
 }
 
-static void uri_dots(unsigned long n)
+static void uri_dots(unsigned long n, svl_str text)
 {
-    static char text[5 * 1638];
+    static char path[5 * 1638];
 
-    for (size_t i = 0; i < sizeof text; i++)
-        text[i] = "/a/.."[i % 5];
+    (void)text;
+    for (size_t i = 0; i < sizeof path; i++)
+        path[i] = "/a/.."[i % 5];
     TIMES(n)
-    KEEP(svl_path_clean(out, (svl_str){text, sizeof text}));
+    KEEP(svl_path_clean(out, (svl_str){path, sizeof path}));
 }
 
-static void uri_full(unsigned long n)
+static void uri_full(unsigned long n, svl_str text)
 {
     struct svl_uri uri = {.scheme = SVL_STR("http"),
                           .host = SVL_STR("foobar.com"),
@@ -327,6 +239,7 @@ static void uri_full(unsigned long n)
                           .query = SVL_STR("aaa=bbb&ccc=ddd")};
     svl_str path = uri.path;
 
+    (void)text;
     TIMES(n)
     {
         KEEP(path.p);
@@ -348,25 +261,8 @@ static void cookie(unsigned long n, svl_str text)
     }
 }
 
-static void cookie_min(unsigned long n)
+static void date_parse(unsigned long n, svl_str text)
 {
-    cookie(n, SVL_STR("xxx=yyy"));
-}
-
-static void cookie_no_expires(unsigned long n)
-{
-    cookie(n, SVL_STR("xxx=yyy; domain=foobar.com; path=/a/b"));
-}
-
-static void cookie_full(unsigned long n)
-{
-    cookie(n,
-           SVL_STR("xxx=yyy; expires=Tue, 10 Nov 2009 23:00:00 GMT; domain=foobar.com; path=/a/b"));
-}
-
-static void date_parse(unsigned long n)
-{
-    svl_str text = SVL_STR("Tue, 10 Nov 2009 23:00:00 GMT");
     int64_t seconds;
 
     TIMES(n)
@@ -376,10 +272,8 @@ static void date_parse(unsigned long n)
     }
 }
 
-static void html_escape(unsigned long n)
+static void html_escape(unsigned long n, svl_str text)
 {
-    svl_str text = SVL_STR("<b>foobarbazxxxyyyzzz</b>");
-
     TIMES(10 * n)
     {
         KEEP(text.p);
@@ -396,23 +290,8 @@ static void unescape(unsigned long n, svl_str text)
     }
 }
 
-static void unescape_fast(unsigned long n)
+static void ipv4_parse(unsigned long n, svl_str text)
 {
-    unescape(
-        n, SVL_STR("foobarbaz no quoted chars fdskjsdf jklsdfdfskljd;aflskjdsaf fdsklj fsdkj fsdl "
-                   "kfjsdlk jfsdklj fsdfsdf sdfkflsd"));
-}
-
-static void unescape_slow(unsigned long n)
-{
-    unescape(n,
-             SVL_STR("D0%B4%20%D0%B0%D0%B2%D0%BB%D0%B4%D1%84%D1%8B%D0%B0%D0%BE%20%D1%84%D0%B2%D0%B6"
-                     "%D0%BB%D0%B4%D1%8B%20%D0%B0%D0%BE"));
-}
-
-static void ipv4_parse(unsigned long n)
-{
-    svl_str text = SVL_STR("123.145.167.189");
     uint8_t ip[4];
 
     TIMES(n)
@@ -422,10 +301,11 @@ static void ipv4_parse(unsigned long n)
     }
 }
 
-static void ipv4_print(unsigned long n)
+static void ipv4_print(unsigned long n, svl_str text)
 {
     static uint8_t ip[4] = {123, 145, 167, 189};
 
+    (void)text;
     TIMES(n)
     {
         KEEP(ip);
@@ -433,9 +313,8 @@ static void ipv4_print(unsigned long n)
     }
 }
 
-static void uint_parse(unsigned long n)
+static void uint_parse(unsigned long n, svl_str text)
 {
-    svl_str text = SVL_STR("1234567");
     uint64_t value;
 
     TIMES(n)
@@ -445,19 +324,21 @@ static void uint_parse(unsigned long n)
     }
 }
 
-static void uint_print(unsigned long n)
+static void uint_print(unsigned long n, svl_str text)
 {
+    (void)text;
     TIMES(n)
     KEEP(svl_uint_print(out, i));
 }
 
-static void hex_print(unsigned long n)
+static void hex_print(unsigned long n, svl_str text)
 {
+    (void)text;
     TIMES(n)
     KEEP(svl_hex_print(out, i));
 }
 
-static void float_parse(unsigned long n)
+static void float_parse(unsigned long n, svl_str text)
 {
     static const svl_str texts[] = {
         {"0", 1},        {"1234566789.", 11}, {".1234556778", 11},
@@ -465,6 +346,7 @@ static void float_parse(unsigned long n)
         {"1234E-51", 8}, {"1.234e+32", 9},    {"123456789123456789.987654321", 28}};
     double value;
 
+    (void)text;
     TIMES(n)
     for (size_t k = 0; k < 9; k++)
         SVL_ASSERT(svl_float_parse(texts[k], &value));
@@ -480,67 +362,70 @@ static void lower(unsigned long n, svl_str text)
     }
 }
 
-static void lower_noop(unsigned long n)
-{
-    lower(n, SVL_STR("foobarbaz_lowercased_all"));
-}
-
-static void lower_all(unsigned long n)
-{
-    lower(n, SVL_STR("FOOBARBAZ_UPPERCASED_ALL"));
-}
-
-static void lower_mixed(unsigned long n)
-{
-    lower(n, SVL_STR("Foobarbaz_Uppercased_Mix"));
-}
-
 /* ------------------------------------------------------------------------------------------ */
 
 static const struct operation {
     const char *name;
-    void (*run)(unsigned long n);
+    void (*run)(unsigned long n, svl_str text);
+    const char *text; /* the input, where it is one */
 } operations[] = {
-    {"ArgsParse", args_parse},
-    {"ArgsParseQuery", args_parse_query},
-    {"ArgsParseEncoded", args_parse_encoded},
-    {"ArgsPeek", args_peek},
-    {"RequestHeaderRead", request_header_read},
-    {"ResponseHeaderWrite", response_header_write},
-    {"ResponseHeaderPeekBytesSpecialHeader", peek_special},
-    {"ResponseHeaderPeekBytesNonSpecialHeader", peek_other},
-    {"NormalizeHeaderKeyCommonCase", canonical_common},
-    {"NormalizeHeaderKeyLowercase", canonical_lower},
-    {"NormalizeHeaderKeyUppercase", canonical_upper},
-    {"VisitHeaderParams", visit_params},
-    {"StatusLine99", status_99},
-    {"StatusLine200", status_200},
-    {"StatusLine512", status_512},
-    {"URIParsePath", uri_path},
-    {"URIParsePathQueryString", uri_query},
-    {"URIParsePathFileExtension", uri_file},
-    {"URIParsePathQueryStringHash", uri_hash},
-    {"URIParsePathSlashRun", uri_slashes},
-    {"URIParsePathDotSegments", uri_dots},
-    {"URIParseHostname", uri_host},
-    {"URIParseUserinfo", uri_userinfo},
-    {"URIFullURI", uri_full},
-    {"CookieParseMin", cookie_min},
-    {"CookieParseNoExpires", cookie_no_expires},
-    {"CookieParseFull", cookie_full},
-    {"ParseHTTPDate/fast-path", date_parse},
-    {"AppendHTMLEscape", html_escape},
-    {"AppendUnquotedArgFastPath", unescape_fast},
-    {"AppendUnquotedArgSlowPath", unescape_slow},
-    {"ParseIPv4", ipv4_parse},
-    {"AppendIPv4", ipv4_print},
-    {"ParseUint", uint_parse},
-    {"AppendUint", uint_print},
-    {"WriteHexInt", hex_print},
-    {"ParseUfloat", float_parse},
-    {"LowercaseBytesNoop", lower_noop},
-    {"LowercaseBytesAll", lower_all},
-    {"LowercaseBytesMixed", lower_mixed},
+    {"ArgsParse", parse_args, "foo=bar&baz=qqq&aaaaa=bbbb"},
+    {"ArgsParseQuery", parse_args,
+     "page=2&limit=50&sort=name&order=desc&filter=active&fields=id,name,email"},
+    {"ArgsParseEncoded", parse_args,
+     "q=hello+world&redirect=https%3A%2F%2Fexample.com%2Fpath&lang=en-US"},
+    {"ArgsPeek", args_peek, ""},
+    {"RequestHeaderRead", request_header_read,
+     "GET /foo/bar HTTP/1.1\r\nHost: foobar.com\r\nUser-Agent: aaa.bbb\r\n"
+     "Referer: http://google.com/aaa/bbb\r\nContent-Type: text/html\r\n"
+     "Server: aaa 1/2.3\r\nTest: 1.2.3\r\nFoo: bar\r\n"
+     "X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\n\r\n"},
+    {"ResponseHeaderWrite", response_header_write, ""},
+    {"ResponseHeaderPeekBytesSpecialHeader", peek, "Accept"},
+    {"ResponseHeaderPeekBytesNonSpecialHeader", peek, "Dontent-Type"},
+    {"NormalizeHeaderKeyCommonCase", canonical,
+     "User-Agent-Host-Content-Type-Content-Length-Server"},
+    {"NormalizeHeaderKeyLowercase", canonical,
+     "user-agent-host-content-type-content-length-server"},
+    {"NormalizeHeaderKeyUppercase", canonical,
+     "USER-AGENT-HOST-CONTENT-TYPE-CONTENT-LENGTH-SERVER"},
+    {"VisitHeaderParams", visit_params,
+     "text/plain  ;  foo=bar  ;   param2=\"dquote is: [\\\"], ok?\" ; version=1; q=0.324  "},
+    {"StatusLine99", status_line, "99"},
+    {"StatusLine200", status_line, "200"},
+    {"StatusLine512", status_line, "512"},
+    {"URIParsePath", uri_parse, "//google.com/foo/bar"},
+    {"URIParsePathQueryString", uri_parse, "//google.com/foo/bar?query=string&other=value"},
+    {"URIParsePathFileExtension", uri_parse, "//google.com/static/js/app.min.js"},
+    {"URIParsePathQueryStringHash", uri_parse,
+     "//google.com/foo/bar?query=string&other=value#hashstring"},
+    {"URIParsePathSlashRun", uri_slashes, ""},
+    {"URIParsePathDotSegments", uri_dots, ""},
+    {"URIParseHostname", uri_parse,
+     "http://foobar.com/foo/bar?query=string&other=value#hashstring"},
+    {"URIParseUserinfo", uri_parse, "http://user:pass@foobar.com/foo/bar"},
+    {"URIFullURI", uri_full, ""},
+    {"CookieParseMin", cookie, "xxx=yyy"},
+    {"CookieParseNoExpires", cookie, "xxx=yyy; domain=foobar.com; path=/a/b"},
+    {"CookieParseFull", cookie,
+     "xxx=yyy; expires=Tue, 10 Nov 2009 23:00:00 GMT; domain=foobar.com; path=/a/b"},
+    {"ParseHTTPDate/fast-path", date_parse, "Tue, 10 Nov 2009 23:00:00 GMT"},
+    {"AppendHTMLEscape", html_escape, "<b>foobarbazxxxyyyzzz</b>"},
+    {"AppendUnquotedArgFastPath", unescape,
+     "foobarbaz no quoted chars fdskjsdf jklsdfdfskljd;aflskjdsaf fdsklj fsdkj fsdl "
+     "kfjsdlk jfsdklj fsdfsdf sdfkflsd"},
+    {"AppendUnquotedArgSlowPath", unescape,
+     "D0%B4%20%D0%B0%D0%B2%D0%BB%D0%B4%D1%84%D1%8B%D0%B0%D0%BE%20%D1%84%D0%B2%D0%B6"
+     "%D0%BB%D0%B4%D1%8B%20%D0%B0%D0%BE"},
+    {"ParseIPv4", ipv4_parse, "123.145.167.189"},
+    {"AppendIPv4", ipv4_print, ""},
+    {"ParseUint", uint_parse, "1234567"},
+    {"AppendUint", uint_print, ""},
+    {"WriteHexInt", hex_print, ""},
+    {"ParseUfloat", float_parse, ""},
+    {"LowercaseBytesNoop", lower, "foobarbaz_lowercased_all"},
+    {"LowercaseBytesAll", lower, "FOOBARBAZ_UPPERCASED_ALL"},
+    {"LowercaseBytesMixed", lower, "Foobarbaz_Uppercased_Mix"},
 };
 
 #define COUNT (sizeof operations / sizeof *operations)
@@ -563,14 +448,14 @@ static void measure(const struct operation *operation)
         double begin = now();
 
         n *= 2;
-        operation->run(n);
+        operation->run(n, svl_str_of(operation->text));
         took = now() - begin;
     }
     before = allocations;
     for (int turn = 0; turn < 100; turn++) {
         double begin = now();
 
-        operation->run(n);
+        operation->run(n, svl_str_of(operation->text));
         took = (now() - begin) / (double)n;
         best = took < best ? took : best;
     }
@@ -590,7 +475,7 @@ int main(int argc, char **argv)
         else if (argc == 1)
             measure(&operations[i]);
         else if (argc == 3 && strcmp(argv[1], operations[i].name) == 0)
-            operations[i].run(strtoul(argv[2], NULL, 10));
+            operations[i].run(strtoul(argv[2], NULL, 10), svl_str_of(operations[i].text));
     }
     return 0;
 }
