@@ -233,13 +233,22 @@ def libmicrohttpd(place):
     return [peer("libmicrohttpd"), *at(place)]
 
 
+def adaptor(place):
+    """The peer libmicrohttpd, on our library of that name."""
+    library = ROOT / "build" / "release" / "microhttpd"
+    if not (library / "libmicrohttpd.so.12").exists():
+        raise Missing("adaptor: the drop-in is not built")
+    return ["env", f"LD_LIBRARY_PATH={library}", peer("libmicrohttpd"), *at(place)]
+
+
 def evhttp(place):
     return [peer("evhttp"), *at(place)]
 
 
 SERVERS = {f.__name__: f for f in (floor, hello, echo, routes, serval, squeeze, fastcgi, nginx, h2o, lighttpd,
-                                   caddy, fasthttp, nethttp, hyper, libmicrohttpd, evhttp)}
-OURS = ("floor", "hello", "echo", "routes", "serval", "squeeze", "fastcgi")
+                                   caddy, fasthttp, nethttp, hyper, libmicrohttpd, adaptor,
+                                   evhttp)}
+OURS = ("floor", "hello", "echo", "routes", "serval", "squeeze", "fastcgi", "adaptor")
 
 # Where a server tells its version, and what of that is it.
 VERSIONS = {

@@ -34,6 +34,8 @@ struct serving {
 
 /* The chain ------------------------------------------------------------------------------------- */
 
+static _Thread_local bool on_loop; /* this thread is a loop, and in a callback of the program */
+
 struct daemon_config {
     struct MHD_Daemon *d;
 };
@@ -42,6 +44,7 @@ static enum svl_verdict on_request(const struct svl_link *self, struct svl_ctx *
 {
     const struct daemon_config *cfg = self->config;
 
+    on_loop = true;
     return mhd_begin(mhd_connection_new(ctx, &cfg->d->app, cfg->d));
 }
 
@@ -338,6 +341,38 @@ void MHD_stop_daemon(struct MHD_Daemon *d)
     daemon_free(d);
 }
 
+struct rendezvous {
+    pthread_mutex_t lock;
+    pthread_cond_t all;
+    unsigned missing;
+};
+
+static void arrive(void *arg)
+{
+    struct rendezvous *r = arg;
+
+    pthread_mutex_lock(&r->lock);
+    r->missing--;
+    pthread_cond_signal(&r->all);
+    pthread_mutex_unlock(&r->lock);
+}
+
+/* Until every loop has come to what was asked of it before. Not on a loop. */
+static void wait_for_loops(struct MHD_Daemon *d)
+{
+    struct svl_server *server = d->serving->server;
+    struct rendezvous r = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER,
+                           svl_server_workers(server)};
+
+    for (unsigned i = 0; i < svl_server_workers(server); i++)
+        svl_post(svl_server_worker(server, i), arrive, &r);
+    pthread_mutex_lock(&r.lock);
+    while (r.missing > 0)
+        pthread_cond_wait(&r.all, &r.lock);
+    pthread_mutex_unlock(&r.lock);
+}
+
+/* Nobody but the program accepts when this returns; in a callback, soon after. */
 MHD_socket MHD_quiesce_daemon(struct MHD_Daemon *d)
 {
     int fd;
@@ -347,6 +382,10 @@ MHD_socket MHD_quiesce_daemon(struct MHD_Daemon *d)
     fd = d->serving->listen_fd;
     d->serving->listen_fd = -1;
     svl_server_quiesce(d->serving->server);
+    if (is_external(d))
+        run(d);
+    else if (!on_loop)
+        wait_for_loops(d);
     return fd;
 }
 

@@ -29,7 +29,7 @@ struct MHD_PostProcessor {
     char escape[3];
     unsigned n_escape;
     size_t n_key, room;
-    char key[];
+    char key[]; /* of urlencoded forms; of others a piece of a value */
 };
 
 static enum MHD_Result tell(struct MHD_PostProcessor *pp, const char *data, size_t n)
@@ -92,9 +92,21 @@ static int on_part(void *arg, const struct svl_multipart_part *part)
     return 0;
 }
 
+/* Programs take a value for a C string where it is a whole one: it ends with a NUL. */
 static int on_data(void *arg, const char *data, size_t n)
 {
-    return tell(arg, data, n) == MHD_YES ? 0 : -1;
+    struct MHD_PostProcessor *pp = arg;
+
+    while (n > 0 && !pp->failed) {
+        size_t some = n < pp->room ? n : pp->room;
+
+        memcpy(pp->key, data, some);
+        pp->key[some] = '\0';
+        tell(pp, pp->key, some);
+        data += some;
+        n -= some;
+    }
+    return pp->failed ? -1 : 0;
 }
 
 static int on_end(void *arg)
@@ -145,6 +157,7 @@ static void end_value(struct MHD_PostProcessor *pp)
         return;
     if (!pp->in_value)
         begin_value(pp);
+    pp->escape[pp->n_escape] = '\0';
     if (pp->n_escape > 0)
         tell(pp, pp->escape, pp->n_escape);
     pp->n_escape = 0;
@@ -176,24 +189,28 @@ static unsigned decode(struct MHD_PostProcessor *pp, char c, char *out)
     return 1;
 }
 
+static void flush(struct MHD_PostProcessor *pp, char *out, size_t *n)
+{
+    out[*n] = '\0';
+    if (*n > 0 && !pp->failed)
+        tell(pp, out, *n);
+    *n = 0;
+}
+
 static void urlencoded(struct MHD_PostProcessor *pp, const char *data, size_t len)
 {
-    char out[PIECE];
+    char out[PIECE + 1]; /* a NUL behind each */
     size_t n = 0;
 
     for (size_t i = 0; i < len && !pp->failed; i++) {
         char c = data[i];
 
         if (c == '&' || c == '\r' || c == '\n') {
-            if (n > 0)
-                tell(pp, out, n);
-            n = 0;
+            flush(pp, out, &n);
             end_value(pp);
         } else if (pp->in_value) {
-            if (n + 4 > sizeof out) {
-                tell(pp, out, n);
-                n = 0;
-            }
+            if (n + 4 > PIECE)
+                flush(pp, out, &n);
             n += decode(pp, c, out + n);
         } else if (c == '=') {
             begin_value(pp);
@@ -203,8 +220,7 @@ static void urlencoded(struct MHD_PostProcessor *pp, const char *data, size_t le
             pp->key[pp->n_key++] = c;
         }
     }
-    if (n > 0 && !pp->failed)
-        tell(pp, out, n);
+    flush(pp, out, &n);
 }
 
 /* The calls --------------------------------------------------------------------------------------- */
@@ -222,7 +238,7 @@ struct MHD_PostProcessor *MHD_create_post_processor(struct MHD_Connection *c, si
     if (!boundary.p &&
         !svl_str_ieq(svl_field_value(type), SVL_STR("application/x-www-form-urlencoded")))
         return NULL;
-    pp = calloc(1, sizeof *pp + buffer_size);
+    pp = calloc(1, sizeof *pp + buffer_size + 1);
     if (!pp)
         return NULL;
     pp->iterator = iter;

@@ -57,16 +57,17 @@ static void on_open(struct svl_raw *raw, void *arg)
     struct MHD_UpgradeResponseHandle *h = calloc(1, sizeof *h);
     svl_str rest;
 
-    if (h)
-        h->fd =
-            svl_raw_take(raw, &rest); /* c lives: its answer has a reference until this returns */
-    if (!h || h->fd < 0) {
+    if (!h)
+        abort();
+    h->c = c;
+    mhd_connection_ref(c); /* for h: on_gone() gives the connection's back at once */
+    h->fd = svl_raw_take(raw, &rest);
+    if (h->fd < 0) {
+        mhd_connection_unref(c);
         free(h);
         svl_raw_close(raw);
         return;
     }
-    mhd_connection_ref(c);
-    h->c = c;
     h->rest = (svl_str){mhd_keep_text(c, rest), rest.n};
     if (!c->threads || !mhd_threads_run(c->threads, hand_over, h))
         hand_over(h);
