@@ -333,6 +333,8 @@ static const struct svl_command serve_command = {
 static const struct svl_command *const commands[] = {
     &serve_command,
     &svl_cmd_precompress,
+    &svl_cmd_get,
+    &svl_cmd_bench,
     &svl_cmd_hash_password,
     &svl_cmd_completions,
     &svl_cmd_man,

@@ -139,7 +139,7 @@ bool svl_completions_show(const struct svl_program *program, const char *shell, 
 extern const struct svl_option svl_common_options[];
 
 /* The commands of this room. */
-extern const struct svl_command svl_cmd_precompress, svl_cmd_hash_password, svl_cmd_man,
-    svl_cmd_completions;
+extern const struct svl_command svl_cmd_precompress, svl_cmd_hash_password, svl_cmd_get,
+    svl_cmd_bench, svl_cmd_man, svl_cmd_completions;
 
 #endif

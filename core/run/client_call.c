@@ -169,6 +169,12 @@ void svl_call_give_up(struct svl_call *call, int error, const char *why)
     call->reply.error = error;
     call->reply.why = why ? why : svl_strerror(error);
     call->reply.body = call->reply.trailers = SVL_STR("");
+    if (!call->head_read) { /* part of a head is none */
+        call->reply.status = 0;
+        call->reply.reason = SVL_STR("");
+        call->reply.headers.n = 0;
+        memset(call->reply.headers.first, 0, sizeof call->reply.headers.first);
+    }
     if (call->starting)
         finish_later(call);
     else

@@ -191,6 +191,34 @@ static void begin(struct svl_mail *mail)
     svl_call(r->client, r->worker, r->ask, on_done, r);
 }
 
+struct post {
+    struct svl_mail mail;
+    struct svl_worker *worker;
+    svl_client_post_fn *fn;
+    void *arg;
+};
+
+static void deliver(struct svl_mail *mail)
+{
+    struct post post = *svl_container(mail, struct post, mail);
+
+    free(svl_container(mail, struct post, mail));
+    post.fn(post.worker, post.arg);
+}
+
+int svl_client_post(struct svl_client *client, svl_client_post_fn *fn, void *arg)
+{
+    struct svl_worker *w = worker_of(client);
+    struct post *post;
+
+    if (!w)
+        return -EAGAIN;
+    post = svl_malloc(sizeof *post);
+    *post = (struct post){.mail.run = deliver, .worker = w, .fn = fn, .arg = arg};
+    svl_mail_send(w, &post->mail);
+    return 0;
+}
+
 static struct svl_client *lasting(void)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

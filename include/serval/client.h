@@ -219,6 +219,11 @@ int svl_http_do(struct svl_client *client, const struct svl_fetch *ask, struct s
 int svl_http_get(const char *url, struct svl_reply **reply);
 int svl_http_post(const char *url, const char *type, svl_str body, struct svl_reply **reply);
 
+/* fn(worker, arg) is called on that thread, where svl_call() may be used. Returns 0, or UV_EAGAIN when
+ * the thread cannot be started. What is left when the client closes is called then. */
+typedef void svl_client_post_fn(struct svl_worker *worker, void *arg);
+int svl_client_post(struct svl_client *client, svl_client_post_fn *fn, void *arg);
+
 /* Any thread; NULL is fine. */
 void svl_reply_free(struct svl_reply *reply);
 
