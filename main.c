@@ -292,6 +292,7 @@ static const struct svl_option options[] = {
      .help = "which lines of its own the program writes to stderr", SVL_WORD(&serving.level)},
     {.name = "no-color", .no_env = true, .take = svl_take_no_color,
      .help = "no colours on a terminal; NO_COLOR in the environment does the same"},
+    {.name = "open", SVL_FLAG(&serving.open), .help = "show the folder in the browser of this machine"},
     {.name = "quiet", .letter = 'q', .common = true, SVL_FLAG(&serving.quiet),
      .help = "no start-up lines, no access log on stdout"},
     {.name = "modules", .no_env = true, .take = svl_take_show_modules,
@@ -302,23 +303,40 @@ static const struct svl_option options[] = {
 
 /* Commands --------------------------------------------------------------------------------------- */
 
+static void add_fact(const char *name, const char *value)
+{
+    serving.facts = svl_cli_say("%s%s%s%s", serving.facts ? serving.facts : "",
+                                serving.facts ? " · " : "", name, value);
+}
+
+/* What people are told at the start. */
+static void describe(void)
+{
+#if SVL_HAVE_FS
+    static const char *const listings[] = {"off", "on", "json"};
+    static const char *const symlinks[] = {"stay inside", "refused", "followed anywhere"};
+
+    serving.what = svl_cli_say("listing %s, dotfiles %s, symlinks %s", listings[fs.listing],
+                               fs.show_hidden ? "served" : "hidden", symlinks[fs.symlinks]);
+    add_fact("cache ", fs.cache_control ? fs.cache_control : "revalidate");
+#endif
+#if SVL_HAVE_COMPRESS
+    add_fact("compress ", compress.codings ? compress.codings : "br,zstd,gzip,deflate");
+#endif
+#if SVL_HAVE_BASIC_AUTH
+    if (basic_auth.users)
+        add_fact("passwords asked", "");
+#endif
+}
+
 static int serve(const struct svl_program *program)
 {
     struct svl_use chain[SVL_MAX_LINKS];
 
     compose(chain);
+    describe();
     svl_cli_check_folder(program, serving.dir);
     serving.config.chain = chain;
-#if SVL_HAVE_FS
-    serving.what = svl_cli_say("listing %s, dotfiles %s, symlinks %s",
-                               fs.listing == SVL_FS_LISTING_OFF  ? "off"
-                               : fs.listing == SVL_FS_LISTING_ON ? "on"
-                                                                 : "json",
-                               fs.show_hidden ? "served" : "hidden",
-                               fs.symlinks == SVL_FS_INSIDE ? "stay inside"
-                               : fs.symlinks == SVL_FS_DENY ? "refused"
-                                                            : "followed anywhere");
-#endif
     return svl_cli_serve(program, &serving);
 }
 

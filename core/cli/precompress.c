@@ -15,6 +15,26 @@ static struct svl_precompress job;
 static const char *dir;
 static bool quiet;
 
+static const char *many(unsigned n, const char *what)
+{
+    return svl_cli_say("%u %s%s", n, what, n == 1 ? "" : "s");
+}
+
+static void say_result(void)
+{
+    double saved = job.bytes_in ? 100 - 100.0 * (double)job.bytes_out / (double)job.bytes_in : 0;
+
+    if (job.files == 0) {
+        printf("no file in %s is text of more than %zu bytes: nothing to do\n", dir, job.min_bytes);
+        return;
+    }
+    printf("%s: %s written, %u were current, %u not worth it, %u failed\n", many(job.files, "file"),
+           many(job.written, "sidecar"), job.current, job.useless, job.failed);
+    if (job.written > 0)
+        printf("%llu bytes became %llu: %.0f %% less\n", (unsigned long long)job.bytes_in,
+               (unsigned long long)job.bytes_out, saved);
+}
+
 static int run(const struct svl_program *program)
 {
     (void)program;
@@ -22,10 +42,7 @@ static int run(const struct svl_program *program)
     if (svl_precompress(dir, &job))
         return SVL_EXIT_USAGE;
     if (!quiet)
-        printf("%u files: %u sidecars written, %u current, %u not worth it, %u failed; %llu bytes "
-               "became %llu\n",
-               job.files, job.written, job.current, job.useless, job.failed,
-               (unsigned long long)job.bytes_in, (unsigned long long)job.bytes_out);
+        say_result();
     return job.failed ? SVL_EXIT_FAILED : 0;
 }
 

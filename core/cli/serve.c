@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
+#include <spawn.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -156,6 +158,43 @@ static int give_up_rights(const struct svl_server *server, const struct svl_serv
         &(struct svl_sandbox){serving->user, serving->sandbox, readable, writable});
 }
 
+/* The first address that a browser can open; of all interfaces, this machine's. */
+static const char *link_to(const struct svl_server *server)
+{
+    const char *address, *all = "http://[::]:";
+
+    for (unsigned i = 0; (address = svl_server_address(server, i)); i++) {
+        if (!strncmp(address, all, strlen(all)))
+            return svl_cli_say("http://127.0.0.1:%s", address + strlen(all));
+        if (!strncmp(address, "http://", 7))
+            return address;
+    }
+    return NULL;
+}
+
+/* The sockets listen already, so it does not matter how fast the browser is. */
+static void open_browser(const struct svl_server *server)
+{
+    const char *link = link_to(server);
+    char *argv[] = {"xdg-open", svl_cli_copy(link ? link : ""), NULL};
+    posix_spawn_file_actions_t actions;
+    int err;
+    pid_t pid;
+
+    if (!link) {
+        svl_log(SVL_WARN, "--open: there is no address that a browser can open");
+        return;
+    }
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    signal(SIGCHLD, SIG_IGN); /* nobody waits for it */
+    err = posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    if (err)
+        svl_log(SVL_WARN, "--open: %s: %s", argv[0], strerror(err));
+}
+
 int svl_cli_serve(const struct svl_program *program, struct svl_serving *serving)
 {
     struct complaints complaints = {0};
@@ -181,7 +220,11 @@ int svl_cli_serve(const struct svl_program *program, struct svl_serving *serving
                               serving->dir, serving->what ? "  (" : "",
                               serving->what ? serving->what : "", serving->what ? ")" : "");
     about.text = realpath(serving->dir, root) ? root : serving->dir;
+    about.facts = serving->facts;
+    about.private = "off; --public shares it on";
     about.note = complaints.first[0] ? complaints.first : NULL;
+    if (serving->open)
+        open_browser(server);
     svl_server_foreground(server, &about);
     svl_server_close(server);
     return 0;

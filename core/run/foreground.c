@@ -1,33 +1,70 @@
 /* A server as a program in the foreground. Does not daemonize: supervisors do not want it. */
 #include "serval/foreground.h"
 
+#include "serval/text.h"
 #include "serval/version.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 /* One process has one set of signal handlers, so these are the process's. */
 static struct svl_server *_Atomic running; /* NULL when it is through: signals come too late */
-static const char *draining;               /* what to say at the first signal; NULL = nothing */
+static enum audience { NOBODY, PROGRAMS, PEOPLE } audience;
+
+static size_t put(char *to, size_t at, const char *text)
+{
+    size_t n = strlen(text);
+
+    memcpy(to + at, text, n);
+    return at + n;
+}
+
+/* In a signal handler, so without printf(). `to` has 160 bytes. */
+static size_t say_draining(const struct svl_server *server, char *to)
+{
+    struct svl_counts counts;
+    size_t n;
+
+    if (audience == PROGRAMS)
+        return put(to, 0, "event=draining\n");
+    svl_server_counts(server, &counts);
+    n = put(to, 0, "\ndraining: ");
+    if (!counts.open)
+        return put(to, n, "nothing is open\n");
+    n += svl_uint_print(to + n, counts.open);
+    return put(to, n,
+               counts.open == 1 ? " connection is open; Ctrl-C stops at once\n"
+                                : " connections are open; Ctrl-C stops at once\n");
+}
 
 /* stdout may be a pipe that nobody reads: that must not keep the server from stopping. */
 static void on_signal(int number)
 {
     struct svl_server *server = running;
     struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
-    const char *say = draining;
+    enum audience told = audience;
     int saved = errno;
+    char line[160];
+    size_t n;
 
     (void)number;
     if (!server)
         return;
-    draining = NULL;
+    if (told != NOBODY) {
+        n = say_draining(server, line);
+        audience = NOBODY;
+        if (poll(&out, 1, 0) == 1 && write(STDOUT_FILENO, line, n) < 0)
+            errno = 0; /* nobody listens */
+    }
     svl_server_stop(server); /* the second time: at once */
-    if (say && poll(&out, 1, 0) == 1 && write(STDOUT_FILENO, say, strlen(say)) < 0)
-        errno = 0; /* nobody listens */
     errno = saved;
 }
 
@@ -73,38 +110,129 @@ static void say_to_program(const struct svl_server *server, const struct svl_for
     printf(" pid=%d version=" SVL_VERSION "\n", (int)getpid());
 }
 
+/* An address at which other machines may reach this one; IPv4 first. */
+static bool machine_address(char *to, size_t size)
+{
+    struct ifaddrs *all, *best = NULL;
+
+    if (getifaddrs(&all))
+        return false;
+    for (struct ifaddrs *at = all; at; at = at->ifa_next) {
+        const struct sockaddr_in6 *six = (const void *)at->ifa_addr;
+        int family = at->ifa_addr ? at->ifa_addr->sa_family : AF_UNSPEC;
+
+        if ((at->ifa_flags & IFF_LOOPBACK) || !(at->ifa_flags & IFF_UP))
+            continue;
+        if (family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&six->sin6_addr))
+            continue;
+        if (family == AF_INET && (!best || best->ifa_addr->sa_family != AF_INET))
+            best = at;
+        else if (family == AF_INET6 && !best)
+            best = at;
+    }
+    if (best && best->ifa_addr->sa_family == AF_INET) {
+        inet_ntop(AF_INET, &((struct sockaddr_in *)best->ifa_addr)->sin_addr, to, (socklen_t)size);
+    } else if (best) {
+        to[0] = '[';
+        inet_ntop(AF_INET6, &((struct sockaddr_in6 *)best->ifa_addr)->sin6_addr, to + 1,
+                  (socklen_t)size - 2);
+        put(to, strlen(to), "]\0");
+    }
+    freeifaddrs(all);
+    return best != NULL;
+}
+
+/* The port's text, if it is an address of all interfaces; nobody can click on those. */
+static const char *port_of_all(const char *address)
+{
+    static const char *const alls[] = {"http://[::]:", "http://0.0.0.0:"};
+
+    for (size_t i = 0; i < sizeof alls / sizeof *alls; i++)
+        if (!strncmp(address, alls[i], strlen(alls[i])))
+            return address + strlen(alls[i]);
+    return NULL;
+}
+
+static bool is_loopback(const char *address)
+{
+    return !strncmp(address, "http://127.", 11) || !strncmp(address, "http://[::1]", 12);
+}
+
+/* Returns whether other machines can reach it there. */
+static bool show_address(const char *address)
+{
+    bool is_unix = strncmp(address, "http:", 5) != 0;
+    const char *port = port_of_all(address);
+    char host[INET6_ADDRSTRLEN + 2];
+
+    if (is_unix || is_loopback(address)) {
+        printf("  ➜ %s  %s\n", is_unix ? "socket " : "local  ", address);
+        return is_unix; /* whoever asks for a socket knows who reaches it */
+    }
+    if (!port) {
+        printf("  ➜ network  %s\n", address);
+        return true;
+    }
+    printf("  ➜ local    http://127.0.0.1:%s\n", port);
+    if (machine_address(host, sizeof host))
+        printf("  ➜ network  http://%s:%s\n", host, port);
+    return true;
+}
+
 static void say_to_people(const struct svl_server *server, const struct svl_foreground *about)
 {
     unsigned workers = svl_server_workers(server);
+    char host[INET6_ADDRSTRLEN + 2];
     const char *address;
+    bool reached = false;
 
     if (about->title)
         printf("%s\n", about->title);
     for (unsigned i = 0; (address = svl_server_address(server, i)); i++)
-        printf("  ➜ %s\n", address);
+        reached |= show_address(address);
+    if (about->private && !reached && machine_address(host, sizeof host))
+        printf("  ➜ network  %s %s\n", about->private, host);
     if (about->note)
         printf("  %s\n", about->note);
-    printf("  %u worker%s · Ctrl-C stops\n", workers, workers == 1 ? "" : "s");
+    printf("  %s%s%u worker%s · Ctrl-C stops\n", about->facts ? about->facts : "",
+           about->facts ? " · " : "", workers, workers == 1 ? "" : "s");
+}
+
+static void say_what_was_done(const struct svl_server *server, time_t since)
+{
+    unsigned long long seconds = (unsigned long long)(time(NULL) - since);
+    struct svl_counts counts;
+
+    svl_server_counts(server, &counts);
+    printf("answered %llu request%s on %llu connection%s in ", (unsigned long long)counts.requests,
+           counts.requests == 1 ? "" : "s", (unsigned long long)counts.connections,
+           counts.connections == 1 ? "" : "s");
+    if (seconds < 60)
+        printf("%llu s\n", seconds);
+    else if (seconds < 3600)
+        printf("%llu min %llu s\n", seconds / 60, seconds % 60);
+    else
+        printf("%llu h %llu min\n", seconds / 3600, seconds / 60 % 60);
 }
 
 int svl_server_foreground(struct svl_server *server, const struct svl_foreground *about)
 {
-    bool people = isatty(STDOUT_FILENO);
+    enum audience who = about->quiet ? NOBODY : isatty(STDOUT_FILENO) ? PEOPLE : PROGRAMS;
+    time_t since = time(NULL);
     int err;
 
     running = server;
-    draining = about->quiet ? NULL
-               : people ? "\ndraining: what is being answered may finish; Ctrl-C stops at once\n"
-                        : "event=draining\n";
+    audience = who;
     handle_signals();
-    if (!about->quiet) {
-        if (people)
-            say_to_people(server, about);
-        else
-            say_to_program(server, about);
-        fflush(stdout);
-    }
+    if (who == PEOPLE)
+        say_to_people(server, about);
+    else if (who == PROGRAMS)
+        say_to_program(server, about);
+    fflush(stdout);
     err = svl_server_run(server);
     running = NULL;
+    if (who == PEOPLE)
+        say_what_was_done(server, since);
+    fflush(stdout);
     return err;
 }

@@ -194,11 +194,12 @@ static int cannot_listen(const struct place *place, int err)
 
     if (err == -EADDRINUSE && svl_port_owner(&place->endpoint, owner, sizeof owner))
         svl_log(SVL_ALERT, "listener: %s is in use by %s", place->text, owner);
-    else if (err == -EACCES)
-        svl_log(SVL_ALERT,
-                "listener: %s: permission denied (ports below 1024 need "
-                "CAP_NET_BIND_SERVICE or root)",
-                place->text);
+    else if (err == -EACCES && place->endpoint.family != AF_UNIX)
+        svl_log(
+            SVL_ALERT,
+            "listener: %s: permission denied; ports below 1024 are for root, or for programs with "
+            "cap_net_bind_service (setcap)",
+            place->text);
     else
         svl_log(SVL_ALERT, "listener: %s: %s", place->text, svl_strerror(err));
     return err;

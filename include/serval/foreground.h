@@ -5,16 +5,21 @@
 #include "serval/server.h"
 
 struct svl_foreground {
-    bool quiet;             /* no lines on stdout */
-    const char *title;      /* for people, when stdout is a terminal: "hello 1.0  serving ./www" */
-    const char *note;       /* for people, under the addresses; NULL = none */
+    bool quiet;        /* no lines on stdout */
+    const char *title; /* for people, when stdout is a terminal: "hello 1.0  serving ./www" */
+    const char *note;  /* for people, under the addresses; NULL = none */
+    const char
+        *private; /* for people, when only this machine can reach it: "off, --public shares it on",
+                             * and an address of the machine follows; NULL = nothing is said */
+    const char *facts; /* for people, in front of the last line: "cache revalidate"; NULL = none */
     const char *key, *text; /* for programs: one more field of the ready line; NULL = none */
 };
 
 /* Prints the addresses of an open server: a few lines on a terminal, otherwise
  *     event=ready listen=http://127.0.0.1:8080/ key=text pid=4711 version=0.1.0
  * with one listen= for each address. Then runs it on this thread until SIGINT or SIGTERM; a second
- * signal stops at once. SIGHUP is ignored. Once in a process. Returns what svl_server_run() does. */
+ * signal stops at once. People are told what a stop waits for, and at the end what was done. SIGHUP is
+ * ignored. Once in a process. Returns what svl_server_run() does. */
 int svl_server_foreground(struct svl_server *server, const struct svl_foreground *about);
 
 #endif

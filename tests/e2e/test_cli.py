@@ -375,6 +375,9 @@ def on_a_terminal_people_get_a_link_and_a_pretty_log(folder):
     code, text = on_terminal(["-p0", folder], r"Ctrl-C", ask, env)
     equal(code, 0)
     matches(r"^serval \d+\.\d+\.\d+  serving %s" % re.escape(folder), text)
+    matches(r"\n  ➜ local    http://127\.0\.0\.1:\d+/\n", text)
+    matches(r"\n  cache revalidate · compress br,zstd,gzip,deflate · \d+ workers? · Ctrl-C stops\n", text)
+    matches(r"\nanswered 1 request on 1 connection in \d+ s\n$", text)
     matches(r"\n\d\d:\d\d:\d\d  \x1b\[32m200\x1b\[0m  GET   /x +12\.3 kB +\S+ ms  127\.0\.0\.1\n", text)
     assert "draining" in text
     for quiet in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
@@ -382,6 +385,99 @@ def on_a_terminal_people_get_a_link_and_a_pretty_log(folder):
         equal(code, 0)
         matches(r"\n\d\d:\d\d:\d\d  200  GET   /x +12\.3 kB ", text)
         assert "\x1b" not in text
+
+
+def machine_has_an_address():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        try:
+            s.connect(("192.0.2.99", 9))  # sends nothing
+            return not s.getsockname()[0].startswith("127.")
+        except OSError:
+            return False
+
+
+@test
+def people_are_told_who_can_reach_the_folder(folder):
+    for args, pattern in (([], r"➜ network  off; --public shares it on \S+\n"),
+                          (["--public"], r"➜ local    http://127\.0\.0\.1:\d+/\n"
+                                         r"  ➜ network  http://(?!127|0\.|\[::)\S+:\d+/\n"),
+                          (["-l", "unix:%s/x.sock" % folder], r"➜ socket   unix:/")):
+        if "network" in pattern and not machine_has_an_address():
+            continue
+        code, text = on_terminal([*args, *([] if "-l" in args else ["-p0"]), folder], "Ctrl-C")
+        equal(code, 0)
+        matches(pattern, text)
+        equal("--public shares" in text, not args)
+
+
+@test
+def people_are_told_what_a_stop_waits_for(folder):
+    with open(folder + "/big", "wb") as file:
+        file.truncate(100 << 20)
+    held = []
+
+    def hold(text):
+        port = int(re.search(r"http://127\.0\.0\.1:(\d+)/", text).group(1))
+        c = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE)
+        c.sendall(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n")
+        c.recv(1)
+        held.append(c)
+    code, text = on_terminal(["-p0", "--grace", "200ms", "--log", "off", folder], "Ctrl-C", hold)
+    equal(code, 0)
+    matches("draining: 1 connection is open; Ctrl-C stops at once", text)
+    held[0].close()
+
+
+@test
+def the_browser_is_opened_when_asked_for(folder):
+    os.mkdir(folder + "/bin")
+    write(folder + "/bin/xdg-open", '#!/bin/sh\necho "$@" >%s/new && mv %s/new %s/opened\n' % ((folder,) * 3))
+    os.chmod(folder + "/bin/xdg-open", 0o755)
+    env = dict(os.environ, PATH=folder + "/bin:" + os.environ["PATH"])
+    for args in ([], ["--public"]):
+        with Serval(folder, "-p0", "--open", *args, listen=(), env=env) as s:
+            eventually(lambda: os.path.exists(folder + "/opened"), "a browser")
+            equal(open(folder + "/opened").read(), s.url() + "\n")
+        os.unlink(folder + "/opened")
+    with Serval(folder, "-p0", "--open", listen=(), env=dict(env, PATH=folder)) as s:
+        eventually(lambda: "--open: xdg-open: No such file" in s.err, "a complaint")
+
+
+@test
+def the_manual_page_has_every_option_and_no_mistakes(folder):
+    code, page, err = run("man")
+    equal((code, err), (0, ""))
+    code, text, _ = run("--help")
+    names = re.findall(r"(?m)^ +(?:-\w, )?--([a-z-]+)", text)
+    assert len(names) > 20, names
+    for name in names:
+        assert name.replace("-", "\\-") in page, name
+    if not shutil.which("mandoc"):
+        raise Skip("no mandoc")
+    done = subprocess.run(["mandoc", "-T", "lint"], input=page.encode(), stdout=subprocess.PIPE)
+    equal((done.returncode, done.stdout.decode()), (0, ""))
+
+
+@test
+def a_command_that_is_nearly_there_is_named(folder):
+    refuses(2, r"^serval: precompres: No such file or directory; did you mean the command precompress\?",
+            "precompres")
+    refuses(2, r"^serval: completions: give a SHELL \(serval completions --help\)", "completions")
+    refuses(2, r"^serval: completions: csh: give bash, zsh or fish", "completions", "csh")
+    refuses(2, r"^serval: precompress: unknown option --spa \(serval precompress --help\)",
+            "precompress", "--spa", "x")
+    for command in ("precompress", "completions", "man", "hash-password"):
+        code, out, err = run(command, "-h")
+        equal((code, err), (0, ""))
+        matches("^usage: serval %s " % command, out)
+
+
+@test
+def a_folder_that_is_called_like_a_command_is_served_by_its_path(folder):
+    os.mkdir(folder + "/man")
+    write(folder + "/man/x", "folder")
+    with Serval("./man", cwd=folder) as s:
+        equal(s.get("/x")[2], b"folder")
 
 
 @test
@@ -400,8 +496,9 @@ def on_a_terminal_a_taken_default_port_gives_the_next_one(folder):
         if holder:
             assert str(os.getpid()) in text, text
         refuses(3, "127.0.0.1:8080", folder)  # not on a terminal: no surprises
-        code, text = on_terminal(["-p8080", folder], NEVER)  # asked for: no other
-        equal(code, 3, text)
+        for args in (["-p8080"], ["--strict-port"]):  # asked for: no other
+            code, text = on_terminal([*args, folder], NEVER)
+            equal(code, 3, text)
     finally:
         if holder:
             holder.close()

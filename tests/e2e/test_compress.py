@@ -87,7 +87,7 @@ def precompress_writes_files_that_others_can_read(folder):
     write(os.path.join(folder, "a.txt"), text_of(10_000))
     status, out, err = run("precompress", "-z", "gzip", folder)
     equal((status, err), (0, ""))
-    assert out.startswith("1 files: 1 sidecars written"), out
+    assert out.startswith("1 file: 1 sidecar written"), out
     with gzip.open(os.path.join(folder, "a.txt.gz")) as file:
         equal(file.read().decode(), text_of(10_000))
     equal(os.stat(os.path.join(folder, "a.txt.gz")).st_mtime_ns,
