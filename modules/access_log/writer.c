@@ -159,12 +159,39 @@ static bool wait_for_room(struct svl_access_log_writer *w)
     }
 }
 
+/* Not blocking, so that a FIFO nobody reads is an error and not a start that hangs. */
+static int open_file(const char *path)
+{
+    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+}
+
+/* A file that was moved away or deleted, as logrotate does, is opened anew under its name; the old one
+ * is written to as long as that fails. */
+static void follow_name(struct svl_access_log_writer *w)
+{
+    struct stat there, ours;
+    int fd;
+
+    if (!w->regular || !w->close_fd || fstat(w->fd, &ours))
+        return;
+    if (!stat(w->name, &there) && there.st_dev == ours.st_dev && there.st_ino == ours.st_ino)
+        return;
+    fd = open_file(w->name);
+    if (fd < 0)
+        return;
+    if (!fstat(fd, &there) && S_ISREG(there.st_mode))
+        dup3(fd, w->fd, O_CLOEXEC); /* the number stays: others know it */
+    close(fd);
+}
+
 /* Writes what has gathered, or notes what is lost. */
 static void flush(struct svl_access_log_writer *w)
 {
     const char *p = w->out;
     size_t n = w->out_len;
 
+    if (n > 0)
+        follow_name(w);
     while (n) {
         size_t piece = w->regular || n < PIPE_PIECE ? n : PIPE_PIECE;
         ssize_t done;
@@ -350,8 +377,7 @@ static int open_target(struct svl_access_log_writer *w, const char *path)
         w->fd = STDOUT_FILENO;
         w->name = "stdout";
     } else {
-        /* Not blocking, so that a FIFO nobody reads is an error and not a start that hangs. */
-        w->fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+        w->fd = open_file(path);
         w->name = path;
         w->close_fd = true;
         if (w->fd < 0)

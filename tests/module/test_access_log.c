@@ -547,6 +547,56 @@ Test(access_log_writer, lines_of_all_workers_are_in_the_order_of_time)
     cr_expect_eq(next, 2000);
 }
 
+static void put_line(struct svl_access_log_writer *writer, const char *line)
+{
+    svl_log_put(svl_log_writer_ring(writer), svl_str_of(line));
+}
+
+static void wait_for_bytes(const char *file, off_t n)
+{
+    struct stat st;
+
+    for (int i = 0; i < 6000 && (stat(file, &st) || st.st_size < n); i++)
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    cr_assert_eq(st.st_size, n);
+}
+
+static void expect_file(const char *file, const char *content)
+{
+    char got[64] = "";
+    FILE *in = fopen(file, "r");
+
+    cr_assert_not_null(in, "%s", file);
+    got[fread(got, 1, sizeof got - 1, in)] = '\0';
+    fclose(in);
+    cr_expect_str_eq(got, content);
+    unlink(file);
+}
+
+Test(access_log_writer, a_file_that_was_moved_away_is_opened_anew)
+{
+    char file[] = "/tmp/serval-access-log-XXXXXX", moved[64];
+    struct svl_access_log_writer *writer;
+
+    close(mkstemp(file));
+    snprintf(moved, sizeof moved, "%s.1", file);
+    cr_assert_eq(svl_log_writer_open(&writer, file), 0);
+    put_line(writer, "one\n");
+    wait_for_bytes(file, 4);
+    rename(file, moved);
+    put_line(writer, "two\n");
+    wait_for_bytes(file, 4);
+    expect_file(moved, "one\n");
+    expect_file(file, "two\n"); /* and deletes it */
+    put_line(writer, "three\n");
+    wait_for_bytes(file, 6);
+    unlink(file);
+    mkdir(file, 0700); /* something in its place: better into the old one than nowhere */
+    put_line(writer, "four\n");
+    svl_log_writer_close(writer);
+    cr_expect_eq(rmdir(file), 0);
+}
+
 Test(access_log_writer, a_reader_that_stopped_costs_lines_and_nothing_else)
 {
     struct svl_access_log_writer *writer;
