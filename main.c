@@ -101,70 +101,81 @@ static struct svl_fs_config fs = {.listing = SVL_FS_LISTING_ON};
 static struct svl_serving serving = {.dir = ".", .level = SVL_INFO};
 static struct svl_log_choice log_choice;
 
-/* Requests pass from top to bottom, answers from bottom to top. What has nothing to do is left out. */
-static void compose(struct svl_use *chain)
-{
-    size_t n = 0;
-
+/* Requests pass from top to bottom, answers from bottom to top. */
+static const struct svl_use chain[] = {
 #if SVL_HAVE_ACCESS_LOG
-    access_log.format =
-        log_choice.template ? SVL_LOG_TEMPLATE : (enum svl_access_log_format)log_choice.format;
-    access_log.template = log_choice.template;
-    if (!log_choice.off && (!serving.quiet || access_log.path))
-        chain[n++] = (struct svl_use){&svl_access_log_module, &access_log};
-    serving.writes = access_log.path;
-#else
-    if (log_choice.template || (log_choice.format && !log_choice.off))
-        svl_cli_refuse(SVL_EXIT_USAGE,
-                       "--log: this serval was built without the access_log module");
+    {&svl_access_log_module, &access_log},
 #endif
 #if SVL_HAVE_HEADERS
-    if (headers.rules || headers.security)
-        chain[n++] = (struct svl_use){&svl_headers_module, &headers};
+    {&svl_headers_module, &headers},
 #endif
 #if SVL_HAVE_ERRORS
-    if (errors.pages)
-        chain[n++] = (struct svl_use){&svl_errors_module, &errors};
+    {&svl_errors_module, &errors},
 #endif
 #if SVL_HAVE_LIMITS
-    if (limits.rate > 0)
-        chain[n++] = (struct svl_use){&svl_limits_module, &limits};
+    {&svl_limits_module, &limits},
 #endif
 #if SVL_HAVE_CORS
-    if (cors.origins)
-        chain[n++] = (struct svl_use){&svl_cors_module, &cors};
+    {&svl_cors_module, &cors},
 #endif
 #if SVL_HAVE_BASIC_AUTH
-    if (basic_auth.users)
-        chain[n++] = (struct svl_use){&svl_basic_auth_module, &basic_auth};
-    if (upload_auth.users)
-        chain[n++] = (struct svl_use){&svl_basic_auth_module, &upload_auth};
+    {&svl_basic_auth_module, &basic_auth},
+    {&svl_basic_auth_module, &upload_auth},
 #endif
 #if SVL_HAVE_COMPRESS
-    chain[n++] = (struct svl_use){&svl_compress_module, &compress};
+    {&svl_compress_module, &compress},
 #endif
 #if SVL_HAVE_CGI
-    if (cgi.root)
-        chain[n++] = (struct svl_use){&svl_cgi_module, &cgi};
+    {&svl_cgi_module, &cgi},
 #endif
 #if SVL_HAVE_FASTCGI
-    php.root = serving.dir;
-#if SVL_HAVE_FS
-    php.prefix = fs.prefix;
-#endif
-    if (php.servers[0])
-        chain[n++] = (struct svl_use){&svl_fastcgi_module, &php};
+    {&svl_fastcgi_module, &php},
 #endif
 #if SVL_HAVE_FS
-    fs.root = serving.dir;
+    {&svl_fs_module, &fs},
+#endif
+    SVL_USE_END,
+};
+
+/* What has nothing to do is left out of the chain. */
+static bool is_wanted(const void *config)
+{
+#if SVL_HAVE_ACCESS_LOG
+    if (config == &access_log)
+        return !log_choice.off && (!serving.quiet || access_log.path);
+#endif
+#if SVL_HAVE_HEADERS
+    if (config == &headers)
+        return headers.rules || headers.security;
+#endif
+#if SVL_HAVE_ERRORS
+    if (config == &errors)
+        return errors.pages;
+#endif
+#if SVL_HAVE_LIMITS
+    if (config == &limits)
+        return limits.rate > 0;
+#endif
+#if SVL_HAVE_CORS
+    if (config == &cors)
+        return cors.origins;
+#endif
 #if SVL_HAVE_BASIC_AUTH
-    fs.upload = upload_auth.users != NULL;
+    if (config == &basic_auth)
+        return basic_auth.users;
+    if (config == &upload_auth)
+        return upload_auth.users;
 #endif
-    chain[n++] = (struct svl_use){&svl_fs_module, &fs};
-#else
-    svl_cli_refuse(SVL_EXIT_USAGE, "%s: this serval was built without the fs module", serving.dir);
+#if SVL_HAVE_CGI
+    if (config == &cgi)
+        return cgi.root;
 #endif
-    chain[n] = (struct svl_use)SVL_USE_END;
+#if SVL_HAVE_FASTCGI
+    if (config == &php)
+        return php.servers[0];
+#endif
+    (void)config;
+    return true;
 }
 
 /* Options ------------------------------------------------------------------------------------------
@@ -303,10 +314,33 @@ static const struct svl_option options[] = {
 
 /* Commands --------------------------------------------------------------------------------------- */
 
-static void add_fact(const char *name, const char *value)
+/* Where an option is for more than one module, or its module may be missing. */
+static void complete(void)
 {
-    serving.facts = svl_cli_say("%s%s%s%s", serving.facts ? serving.facts : "",
-                                serving.facts ? " · " : "", name, value);
+#if SVL_HAVE_ACCESS_LOG
+    access_log.format =
+        log_choice.template ? SVL_LOG_TEMPLATE : (enum svl_access_log_format)log_choice.format;
+    access_log.template = log_choice.template;
+    serving.writes = access_log.path;
+#else
+    if (log_choice.template || (log_choice.format && !log_choice.off))
+        svl_cli_refuse(SVL_EXIT_USAGE,
+                       "--log: this serval was built without the access_log module");
+#endif
+#if SVL_HAVE_FASTCGI
+    php.root = serving.dir;
+#if SVL_HAVE_FS
+    php.prefix = fs.prefix;
+#endif
+#endif
+#if SVL_HAVE_FS
+    fs.root = serving.dir;
+#if SVL_HAVE_BASIC_AUTH
+    fs.upload = upload_auth.users;
+#endif
+#else
+    svl_cli_refuse(SVL_EXIT_USAGE, "%s: this serval was built without the fs module", serving.dir);
+#endif
 }
 
 /* What people are told at the start. */
@@ -318,25 +352,31 @@ static void describe(void)
 
     serving.what = svl_cli_say("listing %s, dotfiles %s, symlinks %s", listings[fs.listing],
                                fs.show_hidden ? "served" : "hidden", symlinks[fs.symlinks]);
-    add_fact("cache ", fs.cache_control ? fs.cache_control : "revalidate");
+    svl_cli_add_fact(&serving, "cache", fs.cache_control ? fs.cache_control : "revalidate");
 #endif
 #if SVL_HAVE_COMPRESS
-    add_fact("compress ", compress.codings ? compress.codings : "br,zstd,gzip,deflate");
+    svl_cli_add_fact(&serving, "compress",
+                     compress.codings ? compress.codings : "br,zstd,gzip,deflate");
 #endif
 #if SVL_HAVE_BASIC_AUTH
     if (basic_auth.users)
-        add_fact("passwords asked", "");
+        svl_cli_add_fact(&serving, "passwords", "asked");
 #endif
 }
 
 static int serve(const struct svl_program *program)
 {
-    struct svl_use chain[SVL_MAX_LINKS];
+    struct svl_use wanted[sizeof chain / sizeof *chain];
+    size_t n = 0;
 
-    compose(chain);
-    describe();
+    complete();
     svl_cli_check_folder(program, serving.dir);
-    serving.config.chain = chain;
+    describe();
+    for (const struct svl_use *use = chain; use->module; use++)
+        if (is_wanted(use->config))
+            wanted[n++] = *use;
+    wanted[n] = (struct svl_use)SVL_USE_END;
+    serving.config.chain = wanted;
     return svl_cli_serve(program, &serving);
 }
 

@@ -88,6 +88,12 @@ void svl_cli_check_folder(const struct svl_program *program, const char *dir)
     close(fd);
 }
 
+void svl_cli_add_fact(struct svl_serving *serving, const char *name, const char *value)
+{
+    serving->facts = svl_cli_say("%s%s%s %s", serving->facts ? serving->facts : "",
+                                 serving->facts ? " · " : "", name, value);
+}
+
 /* Starting -------------------------------------------------------------------------------------- */
 
 /* While a free port is looked for, complaints are kept and not printed. */

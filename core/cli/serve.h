@@ -26,6 +26,9 @@ struct svl_serving {
 /* Options of `listen`. */
 svl_take_fn svl_take_listen, svl_take_port;
 
+/* One more of the facts. */
+void svl_cli_add_fact(struct svl_serving *serving, const char *name, const char *value);
+
 /* Ends the program with one line if `dir` is no folder that can be read. */
 void svl_cli_check_folder(const struct svl_program *program, const char *dir);
 
