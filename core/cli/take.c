@@ -185,7 +185,7 @@ const char *svl_take_names(const struct svl_option *option, const char *value)
             *(const char **)svl_cli_add(&list, sizeof name) = name;
     if (!list)
         return "give names, with commas between them";
-    free(*(void **)option->to);
+    free((void *)*(const char *const **)option->to);
     *(const char *const **)option->to = list;
     return NULL;
 }
