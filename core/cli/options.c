@@ -187,10 +187,9 @@ int svl_options_read(const struct svl_program *program, const struct svl_command
                         .why = why,
                         .size = size};
 
-    int err;
-
     while (*r.argv) {
-        err = read_one(&r);
+        int err = read_one(&r);
+
         if (err)
             return err;
     }

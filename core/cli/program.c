@@ -3,6 +3,7 @@
 
 #include "serval/error.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -43,6 +44,15 @@ static const struct svl_command *command_of(const struct svl_program *program, c
     return program->commands[0];
 }
 
+static int rows_of(const struct svl_option *table)
+{
+    int n = 0;
+
+    for (const struct svl_option *o = NULL; (o = svl_option_next(table, o));)
+        n++;
+    return n;
+}
+
 /* Who has written what is no option at all wants to see the list. */
 static const char *where_to_look(const struct svl_program *program,
                                  const struct svl_command *command, int err)
@@ -59,9 +69,9 @@ int svl_program_run(const struct svl_program *program, char **argv)
     const struct svl_command *command = command_of(program, *argv ? argv[1] : NULL);
     bool given[MAX_OPTIONS] = {0};
     char why[512];
-
     int err;
 
+    assert(rows_of(command->options) <= MAX_OPTIONS);
     fill_standard_descriptors();
     err =
         svl_options_read(program, command, command->name ? argv + 1 : argv, given, why, sizeof why);

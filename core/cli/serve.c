@@ -111,6 +111,13 @@ static void keep(enum svl_level level, const char *line, void *arg)
         memcpy(c->first, c->last, sizeof c->first);
 }
 
+/* The start fails with plain words: whoever reads them has just typed the command. */
+static void say(enum svl_level level, const char *line, void *arg)
+{
+    (void)level, (void)arg;
+    fprintf(stderr, "serval: %s\n", line);
+}
+
 static int open_server(struct svl_server **server, struct svl_serving *serving,
                        struct complaints *c)
 {
@@ -132,9 +139,8 @@ static int open_server(struct svl_server **server, struct svl_serving *serving,
         snprintf(wanted, sizeof wanted, PORT_ONLY "%d", ++port);
         config->listen[0] = address_of(serving, wanted);
     }
-    svl_log_to(NULL, NULL);
     if (err)
-        fprintf(stderr, "serval: %s\n", c->last);
+        say(SVL_ALERT, c->last, NULL);
     return err;
 }
 
@@ -211,7 +217,9 @@ int svl_cli_serve(const struct svl_program *program, struct svl_serving *serving
 
     svl_log_level(serving->quiet && serving->level < SVL_WARN ? SVL_WARN
                                                               : (enum svl_level)serving->level);
+    svl_log_to(say, NULL);
     err = open_server(&server, serving, &complaints);
+    svl_log_to(NULL, NULL);
     if (err == SVL_EBADADDR || err == SVL_ECONFIG)
         return SVL_EXIT_USAGE;
     if (err)
@@ -228,6 +236,7 @@ int svl_cli_serve(const struct svl_program *program, struct svl_serving *serving
     about.text = realpath(serving->dir, root) ? root : serving->dir;
     about.facts = serving->facts;
     about.private = "off; --public shares it on";
+    complaints.first[strcspn(complaints.first, ";")] = '\0'; /* what to do about it, it has done */
     about.note = complaints.first[0] ? complaints.first : NULL;
     if (serving->open)
         open_browser(server);

@@ -193,7 +193,10 @@ static int cannot_listen(const struct place *place, int err)
     char owner[128];
 
     if (err == -EADDRINUSE && svl_port_owner(&place->endpoint, owner, sizeof owner))
-        svl_log(SVL_ALERT, "listener: %s is in use by %s", place->text, owner);
+        svl_log(SVL_ALERT, "listener: %s is in use by %s; stop it, or take another port",
+                place->text, owner);
+    else if (err == -EADDRNOTAVAIL)
+        svl_log(SVL_ALERT, "listener: %s: this machine does not have that address", place->text);
     else if (err == -EACCES && place->endpoint.family != AF_UNIX)
         svl_log(
             SVL_ALERT,

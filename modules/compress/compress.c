@@ -84,8 +84,10 @@ static int setup(void *config)
         default_level(&cfg->zstd_level, 3, 19, "zstd"))
         return SVL_ECONFIG;
     if (svl_compress_read_codings(cfg->codings, offered, &wrong) < 0) {
-        svl_log(SVL_ALERT, "compress: codings \"%s\": not understood at \"%.*s\"", cfg->codings,
-                SVL_FMT(wrong));
+        svl_log(SVL_ALERT,
+                "compress: codings \"%s\": not understood at \"%.*s\"; it knows br, zstd, gzip, "
+                "deflate and off",
+                cfg->codings, SVL_FMT(wrong));
         return SVL_ECONFIG;
     }
     if (!cfg->cache_dir_bytes)

@@ -18,7 +18,8 @@ static int check_index(const char *const *index)
     for (; *index; index++) {
         if (!**index || strchr(*index, '/') || strcmp(*index, ".") == 0 ||
             strcmp(*index, "..") == 0) {
-            svl_log(SVL_ALERT, "fs: index file: \"%s\" is not a file name", *index);
+            svl_log(SVL_ALERT, "fs: index file: \"%s\" is not a file name; it may not hold a slash",
+                    *index);
             return SVL_ECONFIG;
         }
     }
@@ -51,7 +52,8 @@ static int check_prefix(struct svl_fs_config *config)
         return 0;
     }
     if (config->prefix[0] != '/' || !svl_path_is_clean(svl_str_of(config->prefix))) {
-        svl_log(SVL_ALERT, "fs: prefix: \"%s\" is not a path", config->prefix);
+        svl_log(SVL_ALERT, "fs: prefix: \"%s\" is not a path; write it like /files",
+                config->prefix);
         return SVL_ECONFIG;
     }
     if (config->prefix[n - 1] != '/')
