@@ -114,6 +114,7 @@ static void say_to_program(const struct svl_server *server, const struct svl_for
 static bool machine_address(char *to, size_t size)
 {
     struct ifaddrs *all, *best = NULL;
+    char text[INET6_ADDRSTRLEN];
 
     if (getifaddrs(&all))
         return false;
@@ -133,10 +134,8 @@ static bool machine_address(char *to, size_t size)
     if (best && best->ifa_addr->sa_family == AF_INET) {
         inet_ntop(AF_INET, &((struct sockaddr_in *)best->ifa_addr)->sin_addr, to, (socklen_t)size);
     } else if (best) {
-        to[0] = '[';
-        inet_ntop(AF_INET6, &((struct sockaddr_in6 *)best->ifa_addr)->sin6_addr, to + 1,
-                  (socklen_t)size - 2);
-        put(to, strlen(to), "]\0");
+        inet_ntop(AF_INET6, &((struct sockaddr_in6 *)best->ifa_addr)->sin6_addr, text, sizeof text);
+        snprintf(to, size, "[%s]", text);
     }
     freeifaddrs(all);
     return best != NULL;

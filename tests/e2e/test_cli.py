@@ -411,6 +411,14 @@ def people_are_told_who_can_reach_the_folder(folder):
 
 
 @test
+def there_are_as_many_workers_as_asked_for(folder):
+    for n in ("1", "3"):
+        code, text = on_terminal(["-p0", "--workers", n, folder], "Ctrl-C")
+        equal(code, 0)
+        matches(r" · %s workers? · " % n, text)
+
+
+@test
 def people_are_told_what_a_stop_waits_for(folder):
     with open(folder + "/big", "wb") as file:
         file.truncate(100 << 20)
