@@ -144,14 +144,6 @@ static inline bool svl_conn_blocked(const struct svl_conn *c)
     return c->out != NULL;
 }
 
-/* Whether it is blocked, and by the disk or for the sake of others, not by the peer. */
-static inline bool svl_conn_held_back(const struct svl_conn *c)
-{
-    const struct svl_out *out = c->out;
-
-    return c->prefetch || (out && out->at == out->chunk->len && out->tail.kind == SVL_TAIL_NONE);
-}
-
 static inline void svl_conn_deadline(struct svl_conn *c, unsigned ms)
 {
     svl_timer_set(&c->worker->timers, &c->timer, svl_now_ms(c->worker), ms);

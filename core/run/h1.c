@@ -653,7 +653,7 @@ static void wait_for_reading(struct svl_conn *c)
     const struct svl_service *s = service(c);
 
     svl_conn_read(c, false);
-    if (svl_conn_held_back(c))
+    if (c->prefetch)
         svl_conn_deadline(c, s->write_ms);
     else if (!wait_for_client(c, PACE_WRITE, s->write_ms, s->min_write_rate))
         svl_conn_close(c);
