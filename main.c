@@ -327,6 +327,9 @@ static void complete(void)
         svl_cli_refuse(SVL_EXIT_USAGE,
                        "--log: this serval was built without the access_log module");
 #endif
+#if SVL_HAVE_COMPRESS
+    serving.fills[1] = compress.cache_dir;
+#endif
 #if SVL_HAVE_FASTCGI
     php.root = serving.dir;
 #if SVL_HAVE_FS
@@ -337,6 +340,7 @@ static void complete(void)
     fs.root = serving.dir;
 #if SVL_HAVE_BASIC_AUTH
     fs.upload = upload_auth.users;
+    serving.fills[0] = fs.upload ? serving.dir : NULL;
 #endif
 #else
     svl_cli_refuse(SVL_EXIT_USAGE, "%s: this serval was built without the fs module", serving.dir);

@@ -158,11 +158,14 @@ static const char *folder_of(const char *path)
 static int give_up_rights(const struct svl_server *server, const struct svl_serving *serving)
 {
     const char *const readable[] = {serving->dir, NULL};
-    const char *writable[SVL_MAX_LISTEN + 2] = {NULL}, *address;
+    const char *writable[SVL_MAX_LISTEN + 4] = {NULL}, *address;
     size_t n = 0;
 
     if (serving->writes)
         writable[n++] = folder_of(serving->writes);
+    for (size_t i = 0; i < sizeof serving->fills / sizeof *serving->fills; i++)
+        if (serving->fills[i])
+            writable[n++] = serving->fills[i];
     for (unsigned i = 0; (address = svl_server_address(server, i)); i++)
         if (!strncmp(address, "unix:", 5))
             writable[n++] = folder_of(address + 5);

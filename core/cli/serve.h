@@ -13,11 +13,12 @@ struct svl_serving {
     bool is_public;            /* ports, and the default, are for all interfaces */
     bool strict_port;          /* no other port when the default one is taken */
     const char *dir;
-    const char *what;   /* for people, behind the folder: "listing on, dotfiles hidden" */
-    const char *facts;  /* for people, in the last line: "cache revalidate" */
-    const char *user;   /* to become when the sockets are open; NULL = nobody else */
-    bool sandbox;       /* see serval/sandbox.h: what is served can be read, */
-    const char *writes; /* and the folder of this file written; NULL = none */
+    const char *what;     /* for people, behind the folder: "listing on, dotfiles hidden" */
+    const char *facts;    /* for people, in the last line: "cache revalidate" */
+    const char *user;     /* to become when the sockets are open; NULL = nobody else */
+    bool sandbox;         /* see serval/sandbox.h: what is served can be read, */
+    const char *writes;   /* and the folder of this file written; NULL = none, */
+    const char *fills[2]; /* and these folders; NULL = none */
     bool quiet;
     bool open; /* the browser */
     int level; /* of the program's own lines: enum svl_level */

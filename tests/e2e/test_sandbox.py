@@ -45,6 +45,27 @@ def files_are_served_from_within_the_sandbox(folder):
 
 
 @test
+def uploads_archives_and_the_cache_folder_work_in_the_sandbox(folder):
+    if not {"basic_auth", "compress"} <= set(built_in()):
+        raise Skip("built without basic_auth or compress")
+    os.mkdir(folder + "/www")
+    os.mkdir(folder + "/kept")
+    write(folder + "/www/page.html", "text " * 5000)
+    write(folder + "/source", os.urandom(200000))
+    made = subprocess.run([BIN, "hash-password", "me"], input="secret\n", text=True, check=True,
+                          timeout=DEADLINE, stdout=subprocess.PIPE).stdout.split("\n")
+    me = next(line for line in made if line.startswith("me:"))
+    with boxed(folder + "/www", "--upload", me, "--archive", "--cache-dir", folder + "/kept") as s:
+        equal(curl("-s", "-o", "/dev/null", "-w", "%{http_code}", "-u", "me:secret", "-T", folder + "/source",
+                   s.url("/new")), b"201")
+        equal(curl(s.url("/new")), open(folder + "/source", "rb").read())
+        assert curl(s.url("/?archive=zip"))[:4] == b"PK\x03\x04"
+        equal(s.get("/page.html", headers={"Accept-Encoding": "gzip"})[1]["Content-Encoding"], "gzip")
+    equal(sorted(os.listdir(folder + "/www")), ["new", "page.html"])
+    equal(len(os.listdir(folder + "/kept")), 1)
+
+
+@test
 def a_unix_socket_is_removed_from_within_the_sandbox(folder):
     write(folder + "/small", "body")
     path = folder + "/x.sock"
