@@ -653,8 +653,9 @@ static void take_socket(struct svl_raw *raw, void *arg)
 
     (void)arg;
     taken = svl_raw_take(raw, &rest);
-    svl_str_copy(rest_of_it, sizeof rest_of_it, rest);
-    if (taken < 0)
+    if (taken >= 0)
+        svl_str_copy(rest_of_it, sizeof rest_of_it, rest);
+    else
         svl_raw_close(raw);
 }
 
