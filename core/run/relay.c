@@ -30,10 +30,11 @@ struct svl_relay {
     struct svl_alarm *alarm, *total;
     struct svl_chunk *held; /* the head as far as it came, then what follows it; NULL = nothing */
     struct svl_stream *stream;
-    int64_t length;   /* as the head says; -1 = not said */
-    uint64_t counted; /* bytes of the body so far */
-    svl_str redirect; /* the path of a local one; p is NULL without */
-    int status;       /* of a failure; 0 = none */
+    int64_t length;    /* as the head says; -1 = not said */
+    uint64_t counted;  /* bytes of the body so far */
+    svl_str redirect;  /* the path of a local one; p is NULL without */
+    unsigned n_before; /* fields that stood in the answer before the head */
+    int status;        /* of a failure; 0 = none */
     const char *why;
     bool detached;  /* the module was told, or has told, that it is over */
     bool head_done; /* the head is understood */
@@ -93,6 +94,17 @@ static void fail(struct svl_relay *r, int status, const char *why)
     leave(r);
 }
 
+/* What the head has put into the answer; with it what others have put there by the same name. */
+static void forget_head(struct svl_relay *r)
+{
+    const struct svl_headers *headers = &r->ctx->res.headers;
+
+    while (headers->n > r->n_before)
+        svl_header_del_name(r->ctx, svl_header_name(&headers->at[headers->n - 1]));
+    r->ctx->res.content_type = r->ctx->res.reason = SVL_STR_NONE;
+    r->ctx->res.status = 0;
+}
+
 static void give_up(struct svl_relay *r)
 {
     struct svl_ctx *ctx = r->ctx;
@@ -103,6 +115,7 @@ static void give_up(struct svl_relay *r)
         return;
     }
     r->begun = true;
+    forget_head(r);
     if (r->status == 503)
         svl_header_set_static(ctx, SVL_H_RETRY_AFTER, SVL_STR("1"));
     svl_fail(ctx, r->status, NULL);
@@ -340,9 +353,7 @@ static enum svl_verdict follow(struct svl_ctx *ctx, void *arg)
     path = svl_str_head(path, mark);
     decoded = svl_alloc(ctx, path.n + 1);
     path = (svl_str){decoded, svl_unescape(decoded, path, false)};
-    svl_header_del(ctx, SVL_H_LOCATION);
-    svl_header_del(ctx, SVL_H_CONTENT_TYPE);
-    ctx->res.status = 0;
+    forget_head(r);
     if (svl_exchange_of(ctx)->redirects++ >= MAX_REDIRECTS || svl_rewrite(ctx, path, query)) {
         complain(r, "a local redirect that leads nowhere");
         return svl_fail(ctx, 502, NULL);
@@ -476,6 +487,7 @@ enum svl_verdict svl_relay_begin(struct svl_relay **relay, const struct svl_link
         .events = events,
         .arg = arg,
         .length = -1,
+        .n_before = ctx->res.headers.n,
     };
     r->alarm = svl_alarm_new(ctx, on_alarm, r);
     svl_on_free(ctx, on_free, r);
@@ -551,11 +563,6 @@ void svl_relay_ready(struct svl_relay *r)
 {
     time_the_back_end(r, r->got_body);
     svl_body_continue(r->ctx);
-}
-
-bool svl_relay_untouched(const struct svl_relay *r)
-{
-    return !r->head_done && !r->held;
 }
 
 struct svl_ctx *svl_relay_ctx(struct svl_relay *r)

@@ -101,9 +101,6 @@ void svl_relay_fail(struct svl_relay *relay, int status, const char *why);
 /* The back end takes more of the request's body. */
 void svl_relay_ready(struct svl_relay *relay);
 
-/* Whether nothing of the answer has come yet. */
-bool svl_relay_untouched(const struct svl_relay *relay);
-
 struct svl_ctx *svl_relay_ctx(struct svl_relay *relay);
 
 /* Lines of a back end's stderr -----------------------------------------------------------------

@@ -378,11 +378,11 @@ static enum svl_verdict its_turn(struct svl_ctx *ctx, void *arg)
 
 void fcgi_next_in_line(struct fcgi_state *state)
 {
-    struct fcgi_request *req = state->first;
+    while (state->first && (state->idle || state->n_conns < state->config->max_connections)) {
+        struct fcgi_request *req = state->first;
 
-    if (!req || (!state->idle && state->n_conns >= state->config->max_connections))
-        return;
-    leave_line(req);
-    req->next = NULL;
-    svl_resume_with(req->ctx, its_turn, req);
+        leave_line(req);
+        req->next = NULL;
+        svl_resume_with(req->ctx, its_turn, req);
+    }
 }

@@ -365,6 +365,21 @@ Test(cgi, a_length_that_is_wrong_is_not_believed)
     expect(200, "ab");
 }
 
+Test(cgi, an_error_has_nothing_of_the_programs_head)
+{
+    script("bad",
+           "printf 'Content-Encoding: gzip\\nSet-Cookie: a\\nStatus: 404 Odd\\nno field\\n\\n'");
+    script("on", "printf 'X-A: b\\nLocation: /inner\\n\\n'");
+    get("/cgi-bin/bad", "");
+    expect(502, NULL);
+    cr_expect_not(says("gzip"));
+    cr_expect_not(says("Set-Cookie"));
+    cr_expect_not(says("Odd"));
+    get("/cgi-bin/on", "");
+    expect(200, "inner GET /inner");
+    cr_expect_not(says("X-A"));
+}
+
 Test(cgi, head_has_the_length_and_no_body)
 {
     script("hello", "printf 'Content-Type: text/plain\\n\\nhello'");

@@ -35,6 +35,12 @@ static void add(struct evhttp_request *req, const char *text)
     evbuffer_free(bytes);
 }
 
+static void on_data(struct svl_raw *raw, void *arg, svl_str data)
+{
+    (void)arg;
+    svl_raw_write(raw, data);
+}
+
 static void callback(struct evhttp_request *req, void *arg)
 {
     const char *uri = evhttp_request_get_uri(req);
@@ -49,6 +55,12 @@ static void callback(struct evhttp_request *req, void *arg)
         evhttp_send_reply_start(req, 200, NULL);
     if (strcmp(uri, "/own") == 0)
         evhttp_request_own(req);
+    if (strcmp(uri, "/hijack") == 0) {
+        static const struct svl_raw_events echo = {.on_data = on_data};
+
+        svl_hijack(svl_evhttp_ctx(req), &echo, NULL);
+        evhttp_send_reply(req, 200, NULL, NULL);
+    }
     if (strcmp(uri, "/body") == 0)
         evhttp_send_reply(req, 200, "Fine", evhttp_request_get_input_buffer(req));
     if (strcmp(uri, "/bad") == 0) {
@@ -159,6 +171,14 @@ Test(evhttp, who_owns_a_request_frees_it)
     cr_expect_str_eq(evhttp_request_get_uri(held), "/own");
     cr_expect_null(svl_evhttp_ctx(held));
     evhttp_request_free(held);
+}
+
+Test(evhttp, a_connection_can_be_taken_over)
+{
+    cr_expect_eq(loopback_status(loopback_get(l, "/hijack", "")), 200);
+    loopback_send(l, "anything");
+    cr_expect(svl_str_eq(loopback_take(l), SVL_STR("anything")));
+    cr_expect_eq(completed, 1);
 }
 
 Test(evhttp, head_has_no_body)
