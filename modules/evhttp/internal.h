@@ -66,6 +66,7 @@ struct evhttp_bound_socket {
     struct event *readable, *timer;
     evutil_socket_t fd;
     bool polling; /* its server is on the stack */
+    bool closing; /* what is left ends with it, as with libevent */
 };
 
 struct evhttp {

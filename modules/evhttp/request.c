@@ -59,6 +59,11 @@ void evhttp_over(struct evhttp_request *req)
     free_if_over(req);
 }
 
+static bool ends_with_its_server(const struct evhttp_request *req)
+{
+    return req->bound && req->bound->closing;
+}
+
 /* The ctx is over: the answer was sent, or nobody is there to take it. */
 static void on_free(void *arg)
 {
@@ -74,6 +79,8 @@ static void on_free(void *arg)
             req->ended = true;
         }
     }
+    if (ends_with_its_server(req))
+        req->ended = true;
     if (complete && req->on_complete)
         req->on_complete(req, req->on_complete_arg);
     free_if_over(req);
@@ -83,10 +90,11 @@ static void on_cancel(struct svl_ctx *ctx, void *arg)
 {
     struct evhttp_request *req = arg;
 
-    (void)ctx;
     req->gone = true;
     if (req->con.on_close)
         req->con.on_close(&req->con, req->con.on_close_arg);
+    if (ends_with_its_server(req))
+        svl_resume(ctx, SVL_DONE);
 }
 
 static void copy_fields(struct evhttp_request *req)

@@ -140,6 +140,7 @@ void svl_evhttp_set_default_content_type(struct evhttp *http, const char *type)
 
 static void unbind(struct evhttp_bound_socket *b)
 {
+    b->closing = true;
     if (b->readable)
         event_free(b->readable);
     if (b->timer)

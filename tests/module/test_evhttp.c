@@ -6,6 +6,10 @@
 #include <criterion/criterion.h>
 #include <event2/event.h>
 #include <event2/keyvalq_struct.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 static struct loopback *l;
 static struct evhttp_request *held;
@@ -236,4 +240,45 @@ Test(evhttp, paths_can_be_set_and_taken_away)
     event_base_loop(base, EVLOOP_NONBLOCK);
     evhttp_free(http);
     event_base_free(base);
+}
+
+static int connected_to(struct evhttp_bound_socket *bound)
+{
+    struct sockaddr_in at;
+    socklen_t len = sizeof at;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    cr_assert_eq(getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&at, &len), 0);
+    cr_assert_eq(connect(fd, (struct sockaddr *)&at, sizeof at), 0);
+    return fd;
+}
+
+/* With libevent it is a mistake to answer them after that, so they have to be gone. */
+Test(evhttp, requests_that_wait_end_with_their_server)
+{
+    struct event_base *base = event_base_new();
+    struct evhttp *http = svl_evhttp_new(base);
+    struct evhttp_bound_socket *bound;
+    const char *const targets[] = {"/later", "/start"};
+    int fds[2];
+
+    evhttp_set_gencb(http, callback, &held);
+    bound = evhttp_bind_socket_with_handle(http, "127.0.0.1", 0);
+    for (int i = 0; i < 2; i++) {
+        char request[64];
+        int n = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", targets[i]);
+
+        fds[i] = connected_to(bound);
+        cr_assert_eq(write(fds[i], request, (size_t)n), n);
+        held = NULL;
+        while (!held)
+            event_base_loop(base, EVLOOP_ONCE);
+        if (i == 1)
+            evhttp_connection_set_closecb(evhttp_request_get_connection(held), NULL, NULL);
+    }
+    evhttp_free(http);
+    cr_expect_eq(closed, 1);
+    event_base_free(base);
+    close(fds[0]);
+    close(fds[1]);
 }
