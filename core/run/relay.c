@@ -35,13 +35,12 @@ struct svl_relay {
     svl_str redirect;  /* the path of a local one; p is NULL without */
     unsigned n_before; /* fields that stood in the answer before the head */
     int status;        /* of a failure; 0 = none */
-    const char *why;
-    bool detached;  /* the module was told, or has told, that it is over */
-    bool head_done; /* the head is understood */
-    bool ended;     /* by svl_relay_end() */
-    bool begun;     /* the answer is on its way */
-    bool got_body;  /* the last piece of the request's body has gone */
-    bool crowded;   /* svl_relay_write() has said false */
+    bool detached;     /* the module was told, or has told, that it is over */
+    bool head_done;    /* the head is understood */
+    bool ended;        /* by svl_relay_end() */
+    bool begun;        /* the answer is on its way */
+    bool got_body;     /* the last piece of the request's body has gone */
+    bool crowded;      /* svl_relay_write() has said false */
 };
 
 static unsigned or_minute(unsigned ms)
@@ -83,7 +82,6 @@ static void set_failure(struct svl_relay *r, int status, const char *why)
     if (!r->status)
         complain(r, why);
     r->status = r->status ? r->status : status;
-    r->why = why;
     later(r);
 }
 
@@ -322,11 +320,12 @@ static void send_whole(struct svl_relay *r)
 static void send_stream(struct svl_relay *r)
 {
     struct svl_ctx *ctx = r->ctx;
-    bool half_open = svl_exchange_of(ctx)->gone_at_eof;
+    bool gone_at_eof = svl_exchange_of(ctx)->gone_at_eof;
 
     r->begun = true;
     r->stream = svl_stream_open(ctx, on_stream_room, on_stream_gone, r);
-    svl_exchange_of(ctx)->gone_at_eof = half_open;
+    svl_exchange_of(ctx)->gone_at_eof =
+        gone_at_eof; /* as the config says, not as for all streams */
     ctx->res.body.length = r->length;
     svl_stream_push(r->stream, held(r));
     drop_held(r);
