@@ -78,6 +78,20 @@ def a_unix_socket_is_removed_from_within_the_sandbox(folder):
 
 
 @test
+def a_rotated_log_is_opened_anew_within_the_sandbox(folder):
+    os.mkdir(folder + "/www")
+    os.mkdir(folder + "/logs")
+    log = folder + "/logs/access"
+    with boxed(folder + "/www", "--log-file", log) as s:
+        s.get("/before")
+        eventually(lambda: os.path.getsize(log) > 0, "a line")
+        os.rename(log, log + ".1")
+        s.get("/later")
+        eventually(lambda: os.path.exists(log) and "/later" in open(log).read(), "a line in a new file")
+    assert "/before" in open(log + ".1").read()
+
+
+@test
 def many_requests_work_in_the_sandbox_as_outside(folder):
     write(folder + "/small", "body")
     with boxed(folder, "--log", "off") as s:
