@@ -649,7 +649,7 @@ static char rest_of_it[16];
 
 static void take_socket(struct svl_raw *raw, void *arg)
 {
-    svl_str rest;
+    svl_str rest = SVL_STR_NONE;
 
     (void)arg;
     taken = svl_raw_take(raw, &rest);
