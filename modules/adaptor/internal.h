@@ -134,7 +134,11 @@ struct MHD_Connection {
     struct svl_address from;
     size_t head_size;
     struct sockaddr_storage address;
-    struct block *blocks; /* memory that lives as long as c */
+
+    /* Memory that lives as long as c: own[0, n_own), then blocks. */
+    struct block *blocks;
+    size_t n_own;
+    _Alignas(16) char own[240];
 };
 
 /* A request: c, with one reference of its ctx. */
