@@ -1,17 +1,22 @@
-/* Modules that do anything a module may do, chains that lead into others, clients that come and go, deadlines and a stop at any
+/* Modules that do anything a module may do, chains that lead into others, a router with steps, timeouts,
+ * work on other threads, clients that come and go, deadlines and a stop at any
  * moment: every request that was carried into a module comes out of it once, and nothing is left.
  * The input is read as a list of decisions; when it ends, every decision is 0. */
 #include "base/check.h"
 #include "run/exchange.h"
 #include "run/server.h"
+#include "serval/mod/router.h"
+#include "serval/mod/timeout.h"
 #include "support/answers.h"
 #include "support/loopback.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdlib.h>
 
-#define LINKS 16 /* of the deepest chain, and more */
+#define LINKS 32 /* of the deepest chain, and more */
 #define HELD 64
 
 struct slot {
@@ -25,6 +30,8 @@ static struct svl_ctx *held[HELD];           /* on loan to us */
 static unsigned n_held;
 static struct svl_ctx *sources[HELD];
 static unsigned n_sources;
+static unsigned steps_entered, steps_ended;
+static bool threads; /* work goes to them: few inputs do that, because they are slow */
 
 static unsigned decide(unsigned n)
 {
@@ -72,6 +79,47 @@ static enum svl_verdict pend(struct svl_ctx *ctx)
     }
     held[n_held++] = ctx;
     return v;
+}
+
+/* Work that ends when it is let go. Which thread is how far differs from run to run, what is asserted
+ * does not. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    unsigned inside, let_go;
+    bool open;
+} gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static void work(void *arg)
+{
+    (void)arg;
+    pthread_mutex_lock(&gate.lock);
+    gate.inside++;
+    while (!gate.open && gate.let_go == 0)
+        pthread_cond_wait(&gate.changed, &gate.lock);
+    if (gate.let_go > 0)
+        gate.let_go--;
+    gate.inside--;
+    pthread_mutex_unlock(&gate.lock);
+}
+
+static void let_one_go(void)
+{
+    pthread_mutex_lock(&gate.lock);
+    if (gate.inside > gate.let_go)
+        gate.let_go++;
+    pthread_cond_broadcast(&gate.changed);
+    pthread_mutex_unlock(&gate.lock);
+    sched_yield();
+}
+
+static void set_gate(bool open)
+{
+    pthread_mutex_lock(&gate.lock);
+    gate.open = open;
+    gate.let_go = 0;
+    pthread_cond_broadcast(&gate.changed);
+    pthread_mutex_unlock(&gate.lock);
 }
 
 /* Answers ---------------------------------------------------------------------------------- */
@@ -229,10 +277,116 @@ static const struct svl_module module = {
     .on_done = on_done,
 };
 
+/* Routes ----------------------------------------------------------------------------------- */
+
+static enum svl_verdict reply(struct svl_ctx *ctx, void *arg);
+
+static enum svl_verdict offload(struct svl_ctx *ctx)
+{
+    static const struct svl_work works[3] = {{work, NULL}, {work, NULL}, {work, NULL}};
+
+    if (!threads)
+        return pend(ctx);
+    if (decide(2))
+        return svl_offload(ctx, work, reply, NULL);
+    return svl_offload_all(ctx, works, decide(4), reply, NULL);
+}
+
+static enum svl_verdict handler(struct svl_ctx *ctx, void *arg)
+{
+    (void)arg;
+    switch (decide(6)) {
+    case 0: body(ctx); return SVL_DONE;
+    case 1: return pend(ctx);
+    case 2: svl_timeout_set(ctx, decide(2) ? SVL_NEVER : 1 + decide(50)); return offload(ctx);
+    case 3: return SVL_ERROR;
+    case 4: return SVL_NEXT;
+    default: return offload(ctx);
+    }
+}
+
+static enum svl_verdict reply(struct svl_ctx *ctx, void *arg)
+{
+    return handler(ctx, arg);
+}
+
+static enum svl_verdict before(struct svl_ctx *ctx, void *arg)
+{
+    (void)arg;
+    steps_entered++;
+    switch (decide(6)) {
+    case 0: return pend(ctx);
+    case 1: return offload(ctx);
+    case 2: return any_verdict(ctx);
+    default: return SVL_NEXT;
+    }
+}
+
+static enum svl_verdict after(struct svl_ctx *ctx, void *arg)
+{
+    (void)arg;
+    switch (decide(6)) {
+    case 0: return pend(ctx);
+    case 1: return SVL_ERROR;
+    default: return SVL_NEXT;
+    }
+}
+
+static void final(struct svl_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    (void)arg;
+    steps_ended++;
+}
+
+static enum svl_verdict see_to_error(struct svl_ctx *ctx, void *arg)
+{
+    (void)arg;
+    SVL_ASSERT(ctx->res.status >= 400);
+    return decide(2) ? pend(ctx) : any_verdict(ctx);
+}
+
+static const struct svl_step steps[] = {{before, after, final, NULL}, SVL_STEP_END};
+static const struct svl_use guards[] = {
+    {&module, NULL},
+    SVL_USE(timeout, .after_ms = 20, .status = 504, .max_running = 2),
+    SVL_USE_END};
+static const struct svl_use mounted[] = {{&module, NULL}, SVL_USE_END};
+static const struct svl_group inner_group = {
+    .prefix = "/in",
+    .steps = steps,
+    .error = see_to_error,
+    .routes = (const struct svl_route[]){SVL_ROUTE("*", "/{x}", handler, .chain = mounted),
+                                         SVL_ROUTE_END}};
+static const struct svl_group group = {
+    .prefix = "/g",
+    .steps = steps,
+    .chain = guards,
+    .error = see_to_error,
+    .not_found = handler,
+    .always = true,
+    .groups = (const struct svl_group *const[]){&inner_group, NULL},
+    .routes = (const struct svl_route[]){SVL_ROUTE("GET,POST", "/x", handler, .steps = steps),
+                                         SVL_MOUNT("/m", mounted), SVL_ROUTE_END}};
+static const struct svl_group *const groups[] = {&group, NULL};
+static const struct svl_route routes[] = {
+    SVL_ROUTE("GET", "/r", handler),
+    SVL_ROUTE("POST", "/r", handler, .flags = SVL_ROUTE_NO_BODY),
+    SVL_ROUTE_END,
+};
+
 /* The world -------------------------------------------------------------------------------- */
 
 static const char *const requests[] = {
     "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "GET /r HTTP/1.1\r\nHost: x\r\n\r\n",
+    "POST /r HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+    "GET /g/x HTTP/1.1\r\nHost: x\r\n\r\n",
+    "POST /g/x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhel",
+    "GET /g/in/7 HTTP/1.1\r\nHost: x\r\n\r\n",
+    "PUT /g/in/7 HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+    "GET /g/m/file HTTP/1.1\r\nHost: x\r\n\r\n",
+    "OPTIONS /g/none HTTP/1.1\r\nHost: x\r\n\r\n",
     "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n",
     "GET / HTTP/1.0\r\n\r\n",
     "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
@@ -253,7 +407,7 @@ static void act(struct loopback *l)
 {
     unsigned which = decide(sizeof requests / sizeof *requests);
 
-    switch (decide(10)) {
+    switch (decide(12)) {
     case 0:
     case 1:
     case 2: loopback_offer(l, svl_str_of(requests[which])); break;
@@ -270,10 +424,19 @@ static void act(struct loopback *l)
     case 7: loopback_pass(l, decide(256) * 60); break;
     case 8: loopback_room(l, decide(4) ? decide(256) * 4 : SIZE_MAX); break;
     case 9:
+    case 10: let_one_go(); break;
+    default:
         if (loopback_closed(l))
             loopback_reconnect(l);
         break;
     }
+}
+
+static bool all_over(void *arg)
+{
+    while (n_held > 0)
+        resume(0);
+    return loopback_exchanges(arg) == 0;
 }
 
 /* The client takes all, then goes; what is still held is paid back. */
@@ -282,10 +445,10 @@ static void settle(struct loopback *l)
     loopback_room(l, SIZE_MAX);
     loopback_round(l);
     loopback_reset(l);
-    while (n_held > 0)
-        resume(0);
-    loopback_round(l);
-    SVL_ASSERT(loopback_exchanges(l) == 0);
+    set_gate(true);
+    loopback_until(l, all_over, l);
+    set_gate(false);
+    SVL_ASSERT(steps_entered == steps_ended);
     for (unsigned i = 0; i < LINKS; i++)
         SVL_ASSERT(entered[i] == done[i]);
     SVL_ASSERT(n_sources == 0);
@@ -310,9 +473,13 @@ static const struct svl_use nested = {&module, LEADS(LIST(&plain_a), LIST(&plain
 static const struct svl_server_config config = {
     .chain = (const struct svl_use[]){{&module, NULL},
                                       {&module, LEADS(LIST(&plain_a), LIST(&plain_b, &nested))},
-                                      {&module, NULL},
+                                      SVL_USE(timeout, .after_ms = 40, .max_running = 3),
+                                      SVL_USE(router, .routes = routes, .groups = groups,
+                                              .steps = steps, .fallthrough = true),
                                       {&module, LEADS(LIST(&nested))},
                                       SVL_USE_END},
+    .offload_threads = 2,
+    .offload_queue = 3,
     .max_body = 4000,
 };
 
@@ -329,7 +496,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     left = len;
     memset(entered, 0, sizeof entered);
     memset(done, 0, sizeof done);
+    steps_entered = steps_ended = 0;
     stop = decide(16) == 15;
+    threads = decide(64) == 63;
     loopback_reconnect(l);
     while (left > 0) {
         act(l);
