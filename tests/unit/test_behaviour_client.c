@@ -175,6 +175,17 @@ static const char *authorization_of(const char *url)
     return value;
 }
 
+Test(behaviour_client, b164_the_host_field_may_differ_from_the_url)
+{
+    OPEN(0);
+    peers_ask(&a, &(struct svl_fetch){.url = SVL_STR("http://x/y"), .host = SVL_STR("other")});
+    cr_assert_not_null(strstr(peer_take(0), "GET /y HTTP/1.1\r\nHost: other\r\n"));
+    peer_say(0, OK);
+    peers_ask_url(&a, "http://x/y");
+    cr_assert_not_null(strstr(peer_take(0), "GET /y HTTP/1.1\r\nHost: x\r\n"));
+    peer_say(0, OK);
+}
+
 Test(behaviour_client, b180_credentials)
 {
     OPEN(0);
@@ -330,4 +341,24 @@ Test(behaviour_client, b200_balancing)
     peers_ask_url(&a, "/");
     peer_say(0, OK);
     cr_assert_str_eq(a.body, "ok");
+}
+
+/* Defects of fasthttp's client ------------------------------------------------------------------ */
+
+Test(behaviour_client, d214g_a_retry_needs_no_response)
+{
+    OPEN(.max_tries = 2);
+    peers_ask_url(&a, "http://x/");
+    peer_reset(0);
+    peer_reset(1);
+    cr_assert(a.done == 1 && a.status == 0 && a.tries == 2 && a.error == SVL_ECLOSED);
+}
+
+Test(behaviour_client, d214i_a_connection_with_surplus_bytes_is_not_used_again)
+{
+    OPEN(0);
+    gives(OK "surplus", 200, "ok");
+    cr_assert(!peer_open(0));
+    gives(OK, 200, "ok");
+    cr_assert_eq(peers_made(), 2);
 }

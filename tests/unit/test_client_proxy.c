@@ -245,7 +245,7 @@ Test(client_proxy, socks_refuses)
     cr_assert_eq(error, SVL_EPROXY);
 }
 
-Test(client_proxy, the_environment_says_which_and_what_not)
+Test(client_proxy, b201_the_environment_says_which_and_what_not)
 {
     setenv("http_proxy", with_port("http://127.0.0.1:%u"), 1);
     setenv("no_proxy", "other.test, .localhost,127.0.0.1", 1);
