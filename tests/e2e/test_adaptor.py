@@ -289,7 +289,7 @@ def a_program_that_uses_nearly_all_answers_alike_in_every_mode(folder):
         ("GET", "/buffer"), ("GET", "/copy"), ("GET", "/file"), ("GET", "/pipe"), ("GET", "/vector"),
         ("GET", "/reader"), ("GET", "/endless"), ("GET", "/chunked"), ("GET", "/empty"),
         ("GET", "/status/204"), ("GET", "/status/304"), ("GET", "/status/404"), ("GET", "/status/599"),
-        ("HEAD", "/buffer"), ("HEAD", "/reader"), ("HEAD", "/file"), ("GET", "/suspend"), ("GET", "/no"),
+        ("HEAD", "/buffer"), ("HEAD", "/reader"), ("HEAD", "/file"), ("GET", "/no"),
         ("GET", "/values?a=1&b=%20+x&c&d=&=e&%66=g&a=2", {"Cookie": "n=v; m=\"w x\"", "X-One": "1"}),
         ("GET", "/values/%41%2fb/../c//d?q"), ("POST", "/echo", {}, b"x" * 100000),
         ("PUT", "/echo", {}, b""), ("POST", "/echo", {"Expect": "100-continue"}, b"short"),
@@ -299,6 +299,20 @@ def a_program_that_uses_nearly_all_answers_alike_in_every_mode(folder):
         ("GET", "/basic"), ("GET", "/basic", {"Authorization": "Basic dTpw"}), ("GET", "/error")]
     for mode in ("internal", "epoll", "pool", "threads", "select", "wait"):
         same(folder, [program, mode], requests)
+
+
+@test
+def suspended_requests_are_resumed_in_every_mode(folder):
+    """On ours alone: the real library sometimes sleeps through a resume (seen with threads), or for a second."""
+    program = os.path.join(folder, "all")
+    compile_c(os.path.join(HERE, "adaptor_program.c"), program, "-lmicrohttpd", "-lpthread")
+    for mode in ("internal", "epoll", "pool", "threads", "select", "wait"):
+        running = Program(folder, OURS, [program, mode])
+        try:
+            for _ in range(3):
+                equal(ask_of(running, OURS, ("GET", "/suspend"))[::3], (200, b"resumed twice"), mode)
+        finally:
+            running.close()
 
 
 @test
