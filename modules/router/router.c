@@ -130,20 +130,39 @@ static void set_allow(const struct svl_router *r, struct svl_ctx *ctx, uint64_t 
     svl_header_set_static(ctx, SVL_H_ALLOW, router_allow(r, ctx, allow));
 }
 
+/* What mounts further out have taken off the path, as it came: raw_path is the rest of the target's. */
+static svl_str mounted_at(const struct svl_request *req)
+{
+    svl_str path = req->target;
+    size_t scheme = svl_str_find(path, ':');
+
+    if (path.n > 0 && path.p[0] != '/' &&
+        svl_str_starts(svl_str_from(path, scheme), SVL_STR("://"))) {
+        path = svl_str_from(path, scheme + 3);
+        path = svl_str_from(path, svl_str_find(path, '/'));
+    }
+    if (req->raw_path.n == 0 || req->raw_path.p < path.p || req->raw_path.p > path.p + path.n)
+        return SVL_STR("");
+    return svl_str_head(path, (size_t)(req->raw_path.p - path.p));
+}
+
 /* A Location that stays on this host: the path begins with exactly one slash. */
 static enum svl_verdict redirect(const struct svl_router *r, struct svl_ctx *ctx, svl_str path)
 {
     bool safe = ctx->req.method == SVL_GET || ctx->req.method == SVL_HEAD;
-    char *to = svl_alloc(ctx, 3 * path.n + 1 + ctx->req.query.n);
-    size_t n;
+    svl_str prefix = mounted_at(&ctx->req);
+    char *to = svl_alloc(ctx, prefix.n + 3 * path.n + 1 + ctx->req.query.n);
+    size_t n = prefix.n;
 
     while (path.n > 1 && path.p[1] == '/')
         path = svl_str_from(path, 1);
+    if (n > 0)
+        memcpy(to, prefix.p, n);
     if (r->config.paths == SVL_ROUTER_DECODED) {
-        n = svl_path_escape(to, path);
+        n += svl_path_escape(to + n, path);
     } else {
-        memcpy(to, path.p, path.n);
-        n = path.n;
+        memcpy(to + n, path.p, path.n);
+        n += path.n;
     }
     if (ctx->req.query.p) {
         to[n++] = '?';

@@ -681,3 +681,20 @@ Test(router_serve, a_timeout_in_a_group_splits_what_is_further_in)
     cr_expect_eq(loopback_exchanges(l), 0);
     loopback_close(l);
 }
+
+static const struct svl_use routed[] = {
+    SVL_USE(router,
+            .routes = (const struct svl_route[]){SVL_ROUTE("GET", "/dir/", show),
+                                                 SVL_ROUTE("GET", "/Case", show), SVL_ROUTE_END}),
+    SVL_USE_END};
+static const struct svl_route mounts_a_router[] = {SVL_MOUNT("/app", routed), SVL_ROUTE_END};
+
+Test(router_serve, a_mounted_router_redirects_below_its_prefix)
+{
+    struct loopback *l = LOOPBACK(SVL_USE(router, .routes = mounts_a_router));
+
+    EXPECT_FIELD(l, REQUEST("GET", "/app/dir?x=1"), 301, "Location", "/app/dir/?x=1");
+    EXPECT_FIELD(l, REQUEST("GET", "/app/case"), 301, "Location", "/app/Case");
+    EXPECT_FIELD(l, REQUEST("GET", "http://test/app/dir"), 301, "Location", "/app/dir/");
+    loopback_close(l);
+}
