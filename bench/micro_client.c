@@ -9,7 +9,6 @@
  * One operation is a request, its answer and a look at status and body. `callers` of them are on
  * their way at any time. */
 #include "base/check.h"
-#include "net/pipe.h"
 #include "run/client.h"
 #include "serval/serval.h"
 
@@ -147,10 +146,9 @@ static enum svl_verdict answer(struct svl_ctx *ctx, void *arg)
     return svl_text(ctx, 200, ctx->req.target);
 }
 
-static struct svl_conn *open_pipe(void *arg, struct svl_worker *w,
-                                  const struct svl_protocol *protocol)
+static struct svl_pipe *dial(void *arg)
 {
-    return svl_pipe_conn(svl_server_dial(arg, NULL), w, protocol, NULL);
+    return svl_server_dial(*(struct svl_server **)arg, NULL);
 }
 
 /* ------------------------------------------------------------------------------------------- */
@@ -210,19 +208,17 @@ static int end_to_end(void)
     struct svl_client_config ours = {.name = "fasthttp",
                                      .max_per_host = pipelined ? 1 : callers,
                                      .pipeline = pipelined ? callers : 1,
-                                     .max_waiting = callers + 1};
-    struct svl_server *server;
+                                     .max_waiting = callers + 1,
+                                     .dial_pipe = tcp ? NULL : dial,
+                                     .dial_arg = &server};
+    static struct svl_server *server;
     static char url[200] = "http://unused.host/foo/bar?baz=123";
 
     if (svl_server_open(&server, &config) != 0 || svl_client_open(&client, &ours) != 0)
         return 1;
     worker = svl_server_worker(server, 0);
-    if (tcp) {
+    if (tcp)
         snprintf(url, sizeof url, "%sfoo/bar?baz=123", svl_server_address(server, 0));
-    } else {
-        client->open = open_pipe;
-        client->open_arg = server;
-    }
     ask.url = svl_str_of(url);
     expected = pipelined ? SVL_STR("foobar") : SVL_STR("/foo/bar?baz=123");
     measure(run_callers);

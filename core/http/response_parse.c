@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#define STATUS_LINE 15 /* "HTTP/1.1 200 CRLF", the shortest with its blank */
+#define SHORTEST 12 /* "HTTP/1.1 200", a status line without its end */
 
 static enum svl_parsed refuse(struct svl_head_reader *r, int error, const char *why)
 {
@@ -37,16 +37,16 @@ static enum svl_parsed read_status_line(struct svl_head_reader *r, const char *a
 {
     struct svl_reply *reply = r->reply;
 
-    if (end - at < STATUS_LINE - 3 || memcmp(at, "HTTP/", 5) != 0)
+    if (end - at < SHORTEST || memcmp(at, "HTTP/", 5) != 0)
         return malformed(r, "this does not begin like a response");
     if (memcmp(at + 5, "1.", 2) != 0 || (at[7] != '1' && at[7] != '0'))
         return malformed(r, "this version of HTTP is not supported");
     if (at[8] != ' ' || at[9] < '1' || at[9] > '9' || at[10] < '0' || at[10] > '9' ||
-        at[11] < '0' || at[11] > '9' || (end - at > 12 && at[12] != ' '))
+        at[11] < '0' || at[11] > '9' || (end - at > SHORTEST && at[SHORTEST] != ' '))
         return malformed(r, "the status line is not well formed");
     reply->minor = (uint8_t)(at[7] - '0');
     reply->status = (at[9] - '0') * 100 + (at[10] - '0') * 10 + (at[11] - '0');
-    at += end - at > 12 ? 13 : 12;
+    at += end - at > SHORTEST ? SHORTEST + 1 : SHORTEST;
     reply->reason = (svl_str){at, (size_t)(end - at)};
     while ((at = svl_find_control(at, end)) < end && *at == '\t')
         at++;

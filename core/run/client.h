@@ -52,7 +52,7 @@ struct svl_client {
     struct svl_backends *backends;
 
     pthread_mutex_t lock;
-    struct svl_thread *thread; /* sync.c: started when it is first needed */
+    struct svl_thread *thread; /* client_sync.c: started when it is first needed */
     atomic_uint agents;
 
     /* For tests and benchmarks: opens a connection in memory instead of dialing. */
@@ -154,7 +154,7 @@ void svl_agent_task(struct svl_agent *agent);
 /* Its worker is closing: it stays as long as replies that were kept, which are its own. */
 void svl_agent_free_if_over(struct svl_agent *agent);
 
-/* call.c: the time since the call began, if it was asked for. */
+/* client_call.c: the time since the call began, if it was asked for. */
 void svl_call_stamp(const struct svl_call *call, uint64_t *at);
 
 /* `error` on the way; tried again or over. The call is in no place. */
@@ -172,21 +172,21 @@ void svl_call_complete(struct svl_call *call);
 /* The head is there: whether it will be followed. Returns 0, or an error that ends the call. */
 int svl_call_head(struct svl_call *call);
 
-/* redirect.c: the call is aimed at where its response says, or -1 with *why. */
+/* client_redirect.c: the call is aimed at where its response says, or -1 with *why. */
 int svl_call_redirect(struct svl_call *call, const char **why);
 bool svl_call_may_follow(const struct svl_call *call);
 
 /* A reply that was kept is not needed any more. */
 void svl_call_release(struct svl_call *call);
 
-/* aim.c: sets host and target by a URL. Returns 0 or an error with *why. */
+/* client_aim.c: sets host and target by a URL. Returns 0 or an error with *why. */
 int svl_call_aim(struct svl_call *call, svl_str url, const char **why);
 
 /* "Basic ..." for "user:password", whose escapes are undone (RFC 7617). */
 svl_str svl_basic_auth(char *to, svl_str userinfo);
 #define SVL_BASIC_AUTH(userinfo) (2 * (userinfo).n + 16) /* room for it */
 
-/* host.c */
+/* client_host.c */
 struct svl_host *svl_host_get(struct svl_agent *agent, svl_str authority, svl_str name,
                               unsigned port);
 void svl_host_ref(struct svl_host *host);
@@ -210,7 +210,7 @@ void svl_host_refill(struct svl_host *host);
 void svl_host_close_idle(struct svl_host *host);
 void svl_host_drop(struct svl_host *host); /* its dials */
 
-/* wire.c: connections. */
+/* client_wire.c: connections. */
 struct svl_wire_state {
     struct svl_host *host;
     struct svl_list calls; /* svl_call::place, in the order of their requests */
@@ -248,11 +248,11 @@ void svl_wire_more(struct svl_call *call);
 /* In the agent's task: what was gathered for pipelined requests goes out. */
 void svl_wire_flush(struct svl_agent *agent);
 
-/* write.c: the head of a request into `to`; and how long it can be. */
+/* client_write.c: the head of a request into `to`; and how long it can be. */
 size_t svl_request_bound(const struct svl_call *call);
 size_t svl_request_write(char *to, const struct svl_call *call, bool last);
 
-/* proxy.c: how a host is reached; and the handshake on a connection to a proxy, which ends in
+/* client_proxy.c: how a host is reached; and the handshake on a connection to a proxy, which ends in
  * svl_wire_begin() or, with an error, in svl_host_dial_failed(). */
 int svl_routes_open(struct svl_client *client, const char **why);
 void svl_routes_close(struct svl_client *client);
@@ -262,13 +262,13 @@ void svl_proxy_begin(struct svl_conn *c, struct svl_host *host, const struct svl
 const struct svl_host *svl_proxy_host(struct svl_conn *c);
 extern const struct svl_protocol svl_proxy_handshake;
 
-/* backend.c */
+/* client_backends.c */
 int svl_backends_open(struct svl_client *client);
 void svl_backends_close(struct svl_client *client);
 struct svl_backend *svl_backend_pick(struct svl_agent *agent, svl_str *base);
 void svl_backend_done(struct svl_call *call);
 
-/* sync.c */
+/* client_sync.c */
 void svl_client_thread_stop(struct svl_client *client);
 
 #endif

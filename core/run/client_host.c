@@ -3,6 +3,7 @@
 #include "run/client.h"
 
 #include "base/check.h"
+#include "net/pipe.h"
 #include "serval/error.h"
 
 #include <errno.h>
@@ -236,10 +237,20 @@ static void on_resolved(struct svl_lookup *lookup, int error, const struct svl_a
     svl_dial_fd(&d->dial, agent->worker, error, time_left(d), on_dialed);
 }
 
+static struct svl_conn *open_pipe(struct svl_agent *agent)
+{
+    const struct svl_client_config *config = &agent->client->config;
+    struct svl_pipe *end = config->dial_pipe(config->dial_arg);
+
+    return end ? svl_pipe_conn(end, agent->worker, &svl_client_wire, NULL) : NULL;
+}
+
 static void dial_in_memory(struct svl_host *host)
 {
     struct svl_client *client = host->agent->client;
-    struct svl_conn *c = client->open(client->open_arg, host->agent->worker, &svl_client_wire);
+    struct svl_conn *c = client->open
+                             ? client->open(client->open_arg, host->agent->worker, &svl_client_wire)
+                             : open_pipe(host->agent);
 
     if (c)
         connected(host, c, &(struct svl_route){0});
@@ -253,7 +264,7 @@ static void dial(struct svl_host *host)
     const struct svl_client_config *config = config_of(host);
     struct dialing *d;
 
-    if (svl_unlikely(agent->client->open != NULL)) {
+    if (agent->client->open || config->dial_pipe) {
         dial_in_memory(host);
         return;
     }

@@ -103,6 +103,11 @@ typedef bool svl_healthy_fn(const struct svl_reply *reply, void *arg);
  * Returns a connected or connecting non-blocking socket, which the client closes, or UV_E*. */
 typedef int svl_dial_fn(svl_str host, unsigned port, void *arg);
 
+/* The same in memory: an end of a pipe whose other end is served, as svl_server_dial() gives one; the client
+ * closes it. NULL = nobody is there. */
+struct svl_pipe;
+typedef struct svl_pipe *svl_dial_pipe_fn(void *arg);
+
 #define SVL_MAX_BACKENDS 64
 
 /* Zero means "the default" everywhere. Copied with its texts by svl_client_open(). Limits and counts are
@@ -137,11 +142,12 @@ struct svl_client_config {
     size_t max_body;     /* of a body that is awaited whole, decoded; 0 = 16 MiB */
 
     bool ipv4_only;
-    unsigned resolve_ms;       /* how long the addresses of a name are kept; 0 = 60 s */
-    unsigned max_dials;        /* connections being made at a time; 0 = 128 */
-    const char *local_address; /* an IP address to connect from; NULL = any */
-    svl_dial_fn *dial;         /* NULL = by name and address */
-    void *dial_arg;
+    unsigned resolve_ms;         /* how long the addresses of a name are kept; 0 = 60 s */
+    unsigned max_dials;          /* connections being made at a time; 0 = 128 */
+    const char *local_address;   /* an IP address to connect from; NULL = any */
+    svl_dial_fn *dial;           /* NULL = by name and address */
+    svl_dial_pipe_fn *dial_pipe; /* in place of all that */
+    void *dial_arg;              /* of both */
 
     /* Where connections go, whatever the URL says: "10.0.0.1:81", "unix:/run/x.sock", or several with
      * commas, one after the other. NULL = to the URL's host. */

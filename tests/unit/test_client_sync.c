@@ -1,5 +1,6 @@
 /* Blocking calls, calls on a loop of the caller's, and fetches of handlers, over real sockets.
  * ctest-labels: threads */
+#include "net/worker.h"
 #include "serval/error.h"
 #include "serval/serval.h"
 
@@ -227,6 +228,44 @@ Test(client_sync, a_client_that_leaves_cancels_the_fetch)
 
     cr_assert_eq(svl_http_do(client, &ask, NULL), -ETIMEDOUT);
     echo("/echo", SVL_STR("x"));
+}
+
+static enum svl_verdict answer(struct svl_ctx *ctx, void *arg)
+{
+    (void)arg;
+    return svl_text(ctx, 200, ctx->req.target);
+}
+
+static struct svl_pipe *dial(void *arg)
+{
+    return svl_server_dial(*(struct svl_server **)arg, NULL);
+}
+
+static void on_answer(struct svl_reply *reply, void *arg)
+{
+    cr_assert_eq(reply->error, 0, "%s", reply->why);
+    cr_assert(svl_str_eq(reply->body, SVL_STR("/a")));
+    ++*(int *)arg;
+}
+
+Test(client_sync, in_memory_on_one_loop)
+{
+    struct svl_server *inner;
+    struct svl_client *own;
+    int done = 0;
+
+    cr_assert_eq(
+        svl_server_open(&inner, &(struct svl_server_config){.handler = answer, .workers = 1}), 0);
+    cr_assert_eq(
+        svl_client_open(&own, &(struct svl_client_config){.dial_pipe = dial, .dial_arg = &inner}),
+        0);
+    for (int i = 0; i < 50; i++)
+        svl_call(own, svl_server_worker(inner, 0),
+                 &(struct svl_fetch){.url = SVL_STR("http://x/a")}, on_answer, &done);
+    while (done < 50)
+        svl_worker_poll(svl_server_worker(inner, 0), false);
+    svl_server_close(inner);
+    svl_client_close(own);
 }
 
 struct counted {
