@@ -398,7 +398,7 @@ Test(fs, a_root_that_cannot_be_served_stops_the_start)
                    "fs: nowhere: No such file or directory");
     expect_refused(&(struct svl_fs_config){.root = "a.txt"}, "fs: a.txt: Not a directory");
     expect_refused(&(struct svl_fs_config){.index = bad},
-                   "fs: index file: \"../secret\" is not a file name");
+                   "fs: index file: \"../secret\" is not a file name; it may not hold a slash");
     chmod("dir", 0);
     cr_assert(geteuid() != 0 || seteuid(65534) == 0);
     expect_refused(&(struct svl_fs_config){.root = "dir"}, "fs: dir: Permission denied");
