@@ -248,7 +248,7 @@ static struct fake *serve(struct fake *f)
     if (part->nested)
         return part->nested;
     while (quota > 1 && svl_conn_blocked(&f->conn)) /* gives others a turn, which there are not */
-        svl_worker_poll(part->worker);
+        svl_worker_poll(part->worker, false);
     return f;
 }
 
