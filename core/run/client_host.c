@@ -413,6 +413,10 @@ void svl_host_feed(struct svl_host *host, struct svl_conn *c)
         svl_list_append(&host->open, &wire->place);
         return;
     }
+    if (c->worker->stopping) { /* which waits for the last connection */
+        svl_conn_close(c);
+        return;
+    }
     svl_list_append(&host->idle, &wire->place);
     host->n_idle++;
     svl_conn_deadline(c, config_of(host)->idle_ms);

@@ -392,6 +392,20 @@ Test(client_host, calls_end_with_their_loop)
     OPEN(0);
 }
 
+/* An idle connection would keep the loop from ending. */
+Test(client_host, a_loop_that_stops_keeps_no_connection)
+{
+    OPEN(.max_per_host = 1);
+    peers_ask_url(&a, "http://x/");
+    peers_ask_url(&b, "http://x/");
+    peer_say(0, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
+    ok(&a);
+    peers_worker->stopping = 1;
+    peer_say(1, OK);
+    ok(&b);
+    cr_assert(!peer_open(1));
+}
+
 static void redirect_to(const char *status, const char *location)
 {
     char text[300];
