@@ -247,8 +247,10 @@ static struct fake *serve(struct fake *f)
     svl_conn_ready(&f->conn, SVL_WATCH_READ);
     if (part->nested)
         return part->nested;
-    while (quota > 1 && svl_conn_blocked(&f->conn)) /* gives others a turn, which there are not */
+    while (quota > 1 && svl_conn_blocked(&f->conn)) { /* gives others a turn, which there are not */
         svl_worker_poll(part->worker, false);
+        svl_conn_ready(&f->conn, SVL_WATCH_WRITE);
+    }
     return f;
 }
 
