@@ -454,6 +454,131 @@ def kiwix_serve_answers_alike(folder):
         ("POST", "/", {}, b"x"), ("GET", "/skin/index.css", {"Range": "bytes=0-99"})], mask)
 
 
+# ulfius's examples: a framework above the library, with Debian's libulfius ------------------------------
+
+ULFIUS = "/usr/share/doc/libulfius-dev/examples/ulfius"
+
+
+def build_ulfius(folder, source, *callbacks):
+    if SANITIZED:
+        raise Skip("libraries that we have not built run on what is released")
+    if not os.path.exists(DEBIAN + ULFIUS):
+        raise Skip("libulfius-dev is not installed")
+    programs, shared = (DEBIAN + ULFIUS + d for d in ("/example_programs", "/example_callbacks"))
+    to = os.path.join(folder, "example")
+    used = [os.path.join(shared, name, name + "_callback.c") for name in callbacks]
+    compile_c(os.path.join(programs, source), to, *used, "-I" + programs + "/include",
+              *("-I" + os.path.dirname(c) for c in used),
+              "-lulfius", "-lorcania", "-lyder", "-ljansson", "-lgnutls", "-lz")
+    return [to]
+
+
+@test
+def ulfius_rest_example_answers_alike(folder):
+    requests = [("GET", "/test"), ("GET", "/test/empty"), ("GET", "/test/multiple/a/b/c"), ("GET", "/none"),
+                ("HEAD", "/test"), ("OPTIONS", "/test"), ("BREW", "/test"), ("GET", "/test/param/a%2fb?x=1&y")]
+    requests += [(method, "/test/param/foo?q=a+b&q=c", dict(FORM, Cookie="n=v; m=w"), b"one=1&two=%20+&three")
+                 for method in ("GET", "POST", "PUT", "DELETE")]
+    requests += [("POST", "/test", FORM, b"param=" + b"x" * n) for n in (0, 10, 1000, 1018, 5000)]
+    requests += [("POST", "/test", {"Content-Type": "application/json"}, b'{"a": [1, 2]}'),
+                 ("POST", "/test", *part(b"name", b"value")), ("POST", "/test", {}, b""),
+                 ("POST", "/test", *part(b"file", b"content" * 100, b"f.txt")),
+                 ("POST", "/test", {"Expect": "100-continue"}, b"short")]
+
+    def mask(answer):  # it prints the fields it has got: the port is random
+        return re.sub(rb"(127\.0\.0\.1|\[?::1\]?):\d+", b"*", repr(answer).encode())
+    same(folder, build_ulfius(folder, "simple_example/simple_example.c"), requests, mask)
+
+
+@test
+def ulfius_cookies_are_set_alike(folder):
+    def mask(answer):
+        return re.sub(rb"[Ee]xpires=[^;]*", b"*", repr(answer).encode())
+    same(folder, build_ulfius(folder, "simple_example/simple_example.c"),
+         [("GET", "/testcookie/en/extra"), ("GET", "/testcookie/fr/x", {"Cookie": "counter=4; lang=fr"})], mask)
+
+
+@test
+def ulfius_streams_alike(folder):
+    audio = os.path.join(folder, "audio")
+    write(audio, bytes(range(256)) * 1000)
+    command = build_ulfius(folder, "stream_example/stream_example.c") + [audio]
+    answers = same(folder, command, [("GET", "/stream/audio"), ("HEAD", "/stream/audio"), ("GET", "/stream")])
+    equal(len(answers[0][3]), 256000)
+
+
+@test
+def ulfius_uploads_are_taken_alike(folder):
+    command = build_ulfius(folder, "sheep_counter/sheep_counter.c", "http_compression",
+                           "static_compressed_inmemory_website")
+    for side in ("real", "ours"):
+        os.makedirs(os.path.join(folder, side, "static"))
+        write(os.path.join(folder, side, "static", "index.html"), "<p>sheep</p>" * 1000)
+    json = {"Content-Type": "application/json"}
+    same(folder, command, [
+        ("POST", "/sheep", json, b'{"nbsheep": 5}'), ("PUT", "/sheep"), ("PUT", "/sheep"), ("DELETE", "/sheep"),
+        ("PUT", "/sheep", {"Accept-Encoding": "gzip"}), ("POST", "/sheep", json, b"{"),
+        ("POST", "/static/upload", *part(b"file", b"x" * 100000, b"f.bin")),
+        ("POST", "/static/submit", *part(b"name", b"y" * 20000)), ("POST", "/static/submit", FORM, b"a=1&b"),
+        ("GET", "/upload/index.html"), ("GET", "/upload/index.html", {"Accept-Encoding": "gzip"}),
+        ("GET", "/upload/index.html", {"Accept-Encoding": "deflate"}), ("GET", "/none")])
+    for side in ("real", "ours"):  # pieces may be cut differently; uploads have no limit there
+        with open(os.path.join(folder, side, "out.log")) as log:
+            pieces = re.findall(r"Got from file 'f.bin' of the key 'file', offset (\d+), size (\d+)", log.read())
+        equal(sum(int(size) for _, size in pieces), 100000, side)
+
+
+@test
+def ulfius_basic_authentication_answers_alike(folder):
+    right = {"Authorization": "Basic dGVzdDp0ZXN0dGVzdA=="}  # test:testtest
+    same(folder, build_ulfius(folder, "auth_example/auth_server.c"), [
+        ("GET", path, fields) for path in ("/auth/basic", "/auth/default", "/auth/client_cert", "/none")
+        for fields in ({}, right, {"Authorization": "Basic eDp5"}, {"Authorization": "Basic"},
+                       {"Authorization": "Bearer x"})])
+
+
+@test
+def ulfius_callbacks_and_injection_answer_alike(folder):
+    build = build_ulfius(folder, "multiple_callbacks_example/multiple_callbacks_example.c")
+    paths = ("/multiple/zero", "/multiple/zero/one/two/three/", "/multiple/zero/onec/two/x", "/multiple/auth/data",
+             "/multiple/auth", "/multiple//zero/../zero/one", "/")
+    same(folder, build, [(method, path) for path in paths for method in ("GET", "PUT")])
+
+
+def read_until(s, enough):
+    got = b""
+    while not enough(got):
+        more = s.recv(10000)
+        assert more, got
+        got += more
+    return got
+
+
+@test
+def ulfius_websockets_echo_alike(folder):
+    command = build_ulfius(folder, "websocket_example/websocket_server.c", "static_compressed_inmemory_website")
+    handshake = (b"GET /websocket/echo HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                 b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+    heads = []
+    for library in (real_library(), OURS):
+        program = Program(folder, library, command)
+        try:
+            with socket.create_connection(program.place, timeout=DEADLINE) as s:
+                s.sendall(handshake)
+                lines = read_until(s, lambda got: got.endswith(b"\r\n\r\n")).split(b"\r\n")
+                fields = sorted(line.lower() for line in lines[1:] if not line.lower().startswith(b"date:"))
+                heads.append((lines[0], fields))
+                for text in (b"hello", b"x" * 120):
+                    s.sendall(bytes((0x81, 0x80 | len(text))) + bytes(4) + text)  # masked with zeros
+                    equal(read_until(s, lambda got: len(got) == 2 + len(text)), bytes((0x81, len(text))) + text)
+                s.sendall(b"\x88\x80" + bytes(4))
+                equal(read_until(s, lambda got: len(got) >= 2)[:1], b"\x88", "closed")
+            assert program.process.poll() is None, program.text()
+        finally:
+            program.close()
+    equal(heads[1], heads[0], "the 101")
+
+
 # The table ---------------------------------------------------------------------------------------------
 
 def exported(library):
