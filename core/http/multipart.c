@@ -45,6 +45,7 @@ int svl_multipart_begin(struct svl_multipart *m, svl_str boundary,
         m->limits.max_name = DEFAULT_NAME;
     m->state = PREAMBLE;
     m->error = 0;
+    m->mixed = false;
     m->parts = 0;
     m->matched = m->borrowed = 2; /* the first delimiter needs no CR LF in front */
     m->head_len = 0;
@@ -87,7 +88,7 @@ static int read_disposition(struct svl_multipart *m, svl_str value, struct svl_m
     struct svl_pair parameter;
     svl_str rest = value;
 
-    if (part->name.p || !svl_str_ieq(svl_field_value(value), SVL_STR("form-data")))
+    if (!m->mixed && (part->name.p || !svl_str_ieq(svl_field_value(value), SVL_STR("form-data"))))
         return SVL_ESYNTAX;
     while (svl_field_next(&rest, &parameter)) {
         if (svl_str_ieq(parameter.name, SVL_STR("name")) && !part->name.p)
@@ -95,7 +96,7 @@ static int read_disposition(struct svl_multipart *m, svl_str value, struct svl_m
         else if (svl_str_ieq(parameter.name, SVL_STR("filename")) && !part->filename.p)
             part->filename = parameter.value;
     }
-    if (rest.n > 0 || !part->name.p)
+    if (rest.n > 0 || (!part->name.p && !m->mixed))
         return SVL_ESYNTAX;
     if (part->name.n > m->limits.max_name || part->filename.n > m->limits.max_name)
         return SVL_ELIMIT;
@@ -130,7 +131,7 @@ static int read_head(struct svl_multipart *m)
             return err;
         rest = svl_str_from(rest, (size_t)(end - rest.p) + 2);
     }
-    if (!part.name.p)
+    if (!part.name.p && !m->mixed)
         return SVL_ESYNTAX;
     part.name = own_unquoted(m, part.name);
     part.filename = own_unquoted(m, part.filename);

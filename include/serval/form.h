@@ -36,12 +36,14 @@ struct svl_multipart_events {
     int (*on_end)(void *arg);                              /* of the part */
 };
 
-/* The fields are the parser's. */
+/* The fields are the parser's, but for `mixed`. */
 struct svl_multipart {
     const struct svl_multipart_events *events;
     void *arg;
     struct svl_multipart_limits limits;
     int state, error;
+    bool mixed; /* set behind begin: parts are those of a multipart/mixed (RFC 7578 4.3), any
+                   disposition will do, and name.p is NULL without one */
     unsigned parts;
     unsigned matched;  /* bytes of the delimiter that were seen and not yet handed on */
     unsigned borrowed; /* of these, how many stood in front of the part */

@@ -1,9 +1,11 @@
-/* The post processor: forms as they come, urlencoded or multipart/form-data, value by value. */
+/* The post processor: forms as they come, urlencoded or multipart/form-data, value by value. A value that
+ * is a multipart/mixed (RFC 7578 4.3) goes through a second parser, whose parts are values of its name. */
 #include "internal.h"
 
 #include "serval/field.h"
 #include "serval/form.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,10 +21,12 @@ struct MHD_PostProcessor {
     bool multipart;
     bool failed; /* what came is no form, or the iterator has had enough */
     uint64_t offset;
-    bool told;    /* the iterator has been called for this value */
-    bool in_part; /* a value is going on */
+    bool told; /* the iterator has been called for this value */
     struct part part;
     struct svl_multipart parser;
+    bool in_nested;
+    struct part outer;            /* what the parts of a multipart/mixed stand in */
+    struct svl_multipart *nested; /* NULL until there is one; owner: this */
 
     /* Urlencoded: a key that is not complete, then bytes of a value that are not decoded yet. */
     bool in_value;
@@ -46,15 +50,20 @@ static enum MHD_Result tell(struct MHD_PostProcessor *pp, const char *data, size
     return r;
 }
 
+static void clear(struct part *part)
+{
+    free(part->key);
+    free(part->filename);
+    free(part->content_type);
+    free(part->transfer_encoding);
+    memset(part, 0, sizeof *part);
+}
+
 static void part_over(struct MHD_PostProcessor *pp)
 {
-    free(pp->part.key);
-    free(pp->part.filename);
-    free(pp->part.content_type);
-    free(pp->part.transfer_encoding);
-    memset(&pp->part, 0, sizeof pp->part);
+    clear(&pp->part);
     pp->offset = 0;
-    pp->told = pp->in_part = false;
+    pp->told = false;
 }
 
 /* Multipart ------------------------------------------------------------------------------------- */
@@ -82,18 +91,14 @@ static svl_str find_field(svl_str head, svl_str name)
     return SVL_STR_NONE;
 }
 
-static int on_part(void *arg, const struct svl_multipart_part *part)
+static struct part part_of(const struct svl_multipart_part *part)
 {
-    struct MHD_PostProcessor *pp = arg;
-
-    pp->part = (struct part){copy(part->name), copy(part->filename), copy(part->content_type),
-                             copy(find_field(part->head, SVL_STR("Content-Transfer-Encoding")))};
-    pp->in_part = true;
-    return 0;
+    return (struct part){copy(part->name), copy(part->filename), copy(part->content_type),
+                         copy(find_field(part->head, SVL_STR("Content-Transfer-Encoding")))};
 }
 
 /* Programs take a value for a C string where it is a whole one: it ends with a NUL. */
-static int on_data(void *arg, const char *data, size_t n)
+static int on_value_data(void *arg, const char *data, size_t n)
 {
     struct MHD_PostProcessor *pp = arg;
 
@@ -109,13 +114,88 @@ static int on_data(void *arg, const char *data, size_t n)
     return pp->failed ? -1 : 0;
 }
 
-static int on_end(void *arg)
+static int on_value_end(void *arg)
 {
     struct MHD_PostProcessor *pp = arg;
     enum MHD_Result r = tell(pp, "", 0);
 
     part_over(pp);
     return r == MHD_YES ? 0 : -1;
+}
+
+/* What such a part does not say, the value around it does; the name is always that one's. */
+static int on_nested_part(void *arg, const struct svl_multipart_part *part)
+{
+    struct MHD_PostProcessor *pp = arg;
+
+    pp->part = part_of(part);
+    free(pp->part.key);
+    pp->part.key = copy(svl_str_of(pp->outer.key));
+    if (!pp->part.filename)
+        pp->part.filename = copy(svl_str_of(pp->outer.filename));
+    if (!pp->part.transfer_encoding)
+        pp->part.transfer_encoding = copy(svl_str_of(pp->outer.transfer_encoding));
+    return 0;
+}
+
+static const struct svl_multipart_events nested_events = {on_nested_part, on_value_data,
+                                                          on_value_end};
+
+#define MIXED "multipart/mixed"
+
+/* Senders of old write a comma for the semicolon. */
+static bool is_mixed(svl_str type)
+{
+    size_t n = sizeof MIXED - 1;
+
+    return svl_str_ieq(svl_str_head(type, n), SVL_STR(MIXED)) &&
+           (type.n == n || type.p[n] == ';' || type.p[n] == ',' || type.p[n] == ' ');
+}
+
+static int begin_nested(struct MHD_PostProcessor *pp)
+{
+    svl_str type = svl_str_from(svl_str_of(pp->part.content_type), sizeof MIXED - 1), boundary;
+    int err;
+
+    if (!pp->nested)
+        pp->nested = malloc(sizeof *pp->nested);
+    if (!pp->nested)
+        return -ENOMEM;
+    if (type.n > 0 && type.p[0] == ',')
+        pp->part.content_type[sizeof MIXED - 1] = ';';
+    boundary = svl_field_parameter(svl_str_of(pp->part.content_type), SVL_STR("boundary"));
+    err = svl_multipart_begin(pp->nested, boundary, NULL, &nested_events, pp);
+    pp->nested->mixed = true;
+    pp->outer = pp->part;
+    memset(&pp->part, 0, sizeof pp->part);
+    pp->in_nested = true;
+    return err;
+}
+
+static int on_part(void *arg, const struct svl_multipart_part *part)
+{
+    struct MHD_PostProcessor *pp = arg;
+
+    pp->part = part_of(part);
+    return pp->part.content_type && is_mixed(part->content_type) ? begin_nested(pp) : 0;
+}
+
+static int on_data(void *arg, const char *data, size_t n)
+{
+    struct MHD_PostProcessor *pp = arg;
+
+    return pp->in_nested ? svl_multipart_push(pp->nested, data, n) : on_value_data(pp, data, n);
+}
+
+static int on_end(void *arg)
+{
+    struct MHD_PostProcessor *pp = arg;
+
+    if (!pp->in_nested)
+        return on_value_end(pp);
+    pp->in_nested = false;
+    clear(&pp->outer);
+    return svl_multipart_end(pp->nested);
 }
 
 static const struct svl_multipart_events events = {on_part, on_data, on_end};
@@ -148,7 +228,7 @@ static void begin_value(struct MHD_PostProcessor *pp)
     }
     pp->part.key = strndup(pp->key, n);
     pp->n_key = 0;
-    pp->in_value = pp->in_part = true;
+    pp->in_value = true;
 }
 
 static void end_value(struct MHD_PostProcessor *pp)
@@ -274,6 +354,8 @@ enum MHD_Result MHD_destroy_post_processor(struct MHD_PostProcessor *pp)
         end_value(pp);
     ok = !pp->failed && (!pp->multipart || svl_multipart_end(&pp->parser) == 0);
     part_over(pp);
+    clear(&pp->outer);
+    free(pp->nested);
     free(pp);
     return ok ? MHD_YES : MHD_NO;
 }

@@ -585,20 +585,27 @@ static enum MHD_Result form(void *cls, struct MHD_Connection *c, const char *url
     return say(c, "form");
 }
 
-static void post(const char *type, const char *body, const char *expected)
+static void post_cut(const char *type, const char *body, size_t first, const char *expected)
 {
     char ask[2048];
 
+    if (l)
+        loopback_close(l);
     l = LOOPBACK(SVL_USE(adaptor, .handler = form));
     snprintf(ask, sizeof ask,
              "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: %zu\r\n\r\n%s",
              type, strlen(body), body);
-    for (cut = 1; cut <= strlen(body); cut++) {
+    for (cut = first; cut <= strlen(body); cut++) {
         trail[0] = '\0';
         loopback_send(l, ask);
         expect_body(loopback_take(l), "form");
         cr_assert_str_eq(trail, expected, "cut at %zu: %s", cut, trail);
     }
+}
+
+static void post(const char *type, const char *body, const char *expected)
+{
+    post_cut(type, body, 1, expected);
 }
 
 Test(adaptor_own, urlencoded_forms_are_read_however_they_are_cut)
@@ -615,6 +622,41 @@ Test(adaptor_own, multipart_forms_are_read_however_they_are_cut)
          "Content-Type: text/plain\r\nContent-Transfer-Encoding: binary\r\n\r\ntwo\r\n\r\n"
          "--XX\r\nContent-Disposition: form-data; name=\"none\"\r\n\r\n\r\n--XX--\r\n",
          "[a|||]one[f|f.txt|text/plain|binary]two\r\n[none|||].");
+}
+
+/* RFC 7578 4.3: senders of old do so; the parts have the name of the value that they stand in. */
+Test(adaptor_own, parts_of_a_nested_multipart_mixed_are_values)
+{
+    static const char *const types[] = {"multipart/mixed; boundary=YY",
+                                        "Multipart/Mixed, boundary=\"YY\""};
+    char body[1024];
+
+    for (unsigned i = 0; i < 2; i++) {
+        snprintf(body, sizeof body,
+                 "--XX\r\nContent-Disposition: form-data; name=\"pics\"\r\nContent-Type: %s\r\n\r\n"
+                 "--YY\r\nContent-Disposition: attachment; filename=\"1.txt\"\r\n"
+                 "Content-Type: text/plain\r\n\r\none\r\n"
+                 "--YY\r\nContent-Disposition: file; filename=2.gif\r\nContent-Type: image/gif\r\n"
+                 "Content-Transfer-Encoding: binary\r\n\r\ntwo\r\n--Y\r\n"
+                 "--YY\r\n\r\n\r\n--YY--\r\n"
+                 "--XX\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nthree\r\n--XX--",
+                 types[i]);
+        post("multipart/form-data; boundary=XX", body,
+             "[pics|1.txt|text/plain|]one[pics|2.gif|image/"
+             "gif|binary]two\r\n--Y[pics|||][a|||]three.");
+    }
+}
+
+Test(adaptor_own, a_nested_multipart_mixed_that_does_not_end_is_told)
+{
+    static const char head[] =
+        "--XX\r\nContent-Disposition: form-data; name=\"a\"\r\nContent-Type: multipart/mixed";
+    char body[512];
+
+    snprintf(body, sizeof body, "%s; boundary=YY\r\n\r\n--YY\r\n\r\none\r\n--XX--", head);
+    post_cut("multipart/form-data; boundary=XX", body, strlen(body), "[a|||]one!?");
+    snprintf(body, sizeof body, "%s\r\n\r\n--YY\r\n\r\none\r\n--YY--\r\n--XX--", head);
+    post_cut("multipart/form-data; boundary=XX", body, strlen(body), "!?");
 }
 
 Test(adaptor_own, a_form_that_does_not_end_is_told)
