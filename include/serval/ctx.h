@@ -35,6 +35,7 @@ struct svl_match {
     svl_str name;    /* of the route; p is NULL without one */
     const struct svl_param *params;
     unsigned n_params;
+    svl_str mount;                   /* svl_mounted_at() */
     const struct svl_router *router; /* who found it */
 };
 
@@ -44,7 +45,7 @@ struct svl_request {
     uint8_t minor;       /* HTTP/1.<minor>: 0 or 1 */
     svl_str method_text; /* "GET", "BREW" */
     svl_str target;      /* as it came (RFC 9112 3.2) */
-    svl_str raw_path;    /* the path of the target, as it came */
+    svl_str raw_path;    /* the path of the target, as it came; below a mount without the prefix */
     svl_str path;        /* decoded, dot segments and empty segments removed; begins with '/',
                              * or is "*" for OPTIONS * ; may hold any byte but NUL */
     svl_str query;       /* behind the first '?', as it came; p is NULL without one */
@@ -249,6 +250,13 @@ static inline svl_str svl_param(const struct svl_ctx *ctx, svl_str name)
         if (svl_str_eq(match->params[i].name, name))
             return match->params[i].value;
     return SVL_STR_NONE;
+}
+
+/* What routers have taken off the path where a chain is mounted, escaped: goes in front of a path
+ * in a Location. Empty without. */
+static inline svl_str svl_mounted_at(const struct svl_ctx *ctx)
+{
+    return ctx->req.match ? ctx->req.match->mount : SVL_STR("");
 }
 
 static inline void svl_close(struct svl_ctx *ctx)

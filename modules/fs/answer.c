@@ -256,11 +256,13 @@ static bool is_path_byte(char c)
 
 enum svl_verdict svl_fs_redirect(struct svl_ctx *ctx, svl_str cache_control)
 {
-    svl_str raw = ctx->req.raw_path, query = ctx->req.query;
-    char *text = svl_alloc(ctx, 3 * raw.n + query.n + 3);
-    size_t n = 0, skip = 0;
+    svl_str raw = ctx->req.raw_path, query = ctx->req.query, mount = svl_mounted_at(ctx);
+    char *text = svl_alloc(ctx, mount.n + 3 * raw.n + query.n + 3);
+    size_t n = mount.n, skip = 0;
 
     /* The path as the client knows it; never "//host". */
+    if (n > 0)
+        memcpy(text, mount.p, n);
     while (skip < raw.n && (raw.p[skip] == '/' || raw.p[skip] == '\\'))
         skip++;
     raw = svl_str_from(raw, skip);

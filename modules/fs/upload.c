@@ -144,6 +144,11 @@ static int keep(struct svl_ctx *ctx, struct upload *up, const struct svl_spooled
     return err;
 }
 
+static svl_str path_of(struct svl_ctx *ctx)
+{
+    return svl_printf(ctx, "%.*s%.*s", SVL_FMT(svl_mounted_at(ctx)), SVL_FMT(ctx->req.raw_path));
+}
+
 /* PUT ------------------------------------------------------------------------------------------*/
 
 static enum svl_verdict put_body(struct svl_ctx *ctx, void *arg, const struct svl_spooled *body)
@@ -154,7 +159,7 @@ static enum svl_verdict put_body(struct svl_ctx *ctx, void *arg, const struct sv
     if (err)
         return fail(ctx, err);
     svl_status(ctx, 201);
-    svl_header_set(ctx, SVL_H_LOCATION, ctx->req.raw_path);
+    svl_header_set(ctx, SVL_H_LOCATION, path_of(ctx));
     return SVL_DONE;
 }
 
@@ -212,7 +217,7 @@ static enum svl_verdict take_form(struct svl_ctx *ctx, void *arg, struct svl_for
     }
     if (kept == 0)
         return refuse(ctx, 400, "no file was chosen");
-    return svl_redirect(ctx, 303, ctx->req.raw_path);
+    return svl_redirect(ctx, 303, path_of(ctx));
 }
 
 static enum svl_verdict post(struct svl_ctx *ctx, struct upload *up)

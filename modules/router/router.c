@@ -14,6 +14,8 @@ struct run {
     const struct place *place; /* where errors go; NULL = not looked up yet */
     const char *label;         /* of the route, for the watchdog; NULL without one */
     svl_str path, raw_path;    /* as they were, while a mount is answered */
+    svl_str outside;           /* match.mount, likewise */
+    size_t rest;               /* what the catch-all fits; SIZE_MAX = there is none */
     uint32_t around;           /* 1 + inner chain, 0 = none */
     uint8_t flags;             /* enum svl_route_flags */
     bool found, stripped;
@@ -37,6 +39,8 @@ static void take_found(struct run *run, const struct svl_router *r, struct svl_c
     const struct svl_target *target = found->target;
     struct svl_param *params = found->n ? svl_alloc(ctx, found->n * sizeof *params) : NULL;
 
+    run->outside = svl_mounted_at(ctx);
+    run->rest = target->rest && found->n ? found->values[found->n - 1].n : SIZE_MAX;
     for (unsigned i = 0; i < found->n; i++) {
         svl_str value = found->values[i];
 
@@ -50,6 +54,7 @@ static void take_found(struct run *run, const struct svl_router *r, struct svl_c
                                     .name = target->name,
                                     .params = params,
                                     .n_params = found->n,
+                                    .mount = run->outside,
                                     .router = r};
     ctx->req.match = &run->match;
     run->found = true;
@@ -130,44 +135,41 @@ static void set_allow(const struct svl_router *r, struct svl_ctx *ctx, uint64_t 
     svl_header_set_static(ctx, SVL_H_ALLOW, router_allow(r, ctx, allow));
 }
 
-/* What mounts further out have taken off the path, as it came: raw_path is the rest of the target's. */
-static svl_str mounted_at(const struct svl_request *req)
+static size_t put(char *to, svl_str bytes)
 {
-    svl_str path = req->target;
-    size_t scheme = svl_str_find(path, ':');
+    if (bytes.n > 0)
+        memcpy(to, bytes.p, bytes.n);
+    return bytes.n;
+}
 
-    if (path.n > 0 && path.p[0] != '/' &&
-        svl_str_starts(svl_str_from(path, scheme), SVL_STR("://"))) {
-        path = svl_str_from(path, scheme + 3);
-        path = svl_str_from(path, svl_str_find(path, '/'));
-    }
-    if (req->raw_path.n == 0 || req->raw_path.p < path.p || req->raw_path.p > path.p + path.n)
-        return SVL_STR("");
-    return svl_str_head(path, (size_t)(req->raw_path.p - path.p));
+/* As it came, but a backslash: browsers take it for a slash. */
+static size_t put_raw(char *to, svl_str path)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < path.n; i++)
+        if (path.p[i] == '\\')
+            n += svl_path_escape(to + n, (svl_str){path.p + i, 1});
+        else
+            to[n++] = path.p[i];
+    return n;
 }
 
 /* A Location that stays on this host: the path begins with exactly one slash. */
 static enum svl_verdict redirect(const struct svl_router *r, struct svl_ctx *ctx, svl_str path)
 {
     bool safe = ctx->req.method == SVL_GET || ctx->req.method == SVL_HEAD;
-    svl_str prefix = mounted_at(&ctx->req);
+    svl_str prefix = svl_mounted_at(ctx);
     char *to = svl_alloc(ctx, prefix.n + 3 * path.n + 1 + ctx->req.query.n);
-    size_t n = prefix.n;
+    size_t n = put(to, prefix);
 
     while (path.n > 1 && path.p[1] == '/')
         path = svl_str_from(path, 1);
-    if (n > 0)
-        memcpy(to, prefix.p, n);
-    if (r->config.paths == SVL_ROUTER_DECODED) {
-        n += svl_path_escape(to + n, path);
-    } else {
-        memcpy(to + n, path.p, path.n);
-        n += path.n;
-    }
+    n += r->config.paths == SVL_ROUTER_DECODED ? svl_path_escape(to + n, path)
+                                               : put_raw(to + n, path);
     if (ctx->req.query.p) {
         to[n++] = '?';
-        memcpy(to + n, ctx->req.query.p, ctx->req.query.n);
-        n += ctx->req.query.n;
+        n += put(to + n, ctx->req.query);
     }
     return svl_redirect(ctx, safe ? 301 : r->config.redirect_307 ? 307 : 308, (svl_str){to, n});
 }
@@ -230,24 +232,67 @@ static enum svl_verdict answer_miss(struct run *run, const struct svl_router *r,
 
 /* --- mounts ---------------------------------------------------------------------------------- */
 
-/* The catch-all's value as the path, for what stands behind the router. */
-static void strip(struct run *run, struct svl_ctx *ctx)
+/* Where `raw` is to be cut so that what is in front is head bytes of `path`, and the rest the rest.
+ * Length of raw when they are not the same path: one had dot segments, or was rewritten. */
+static size_t raw_cut(struct svl_ctx *ctx, svl_str raw, svl_str path, size_t head)
+{
+    size_t at = 0;
+
+    if (!svl_str_eq(decoded(ctx, raw), path))
+        return raw.n;
+    for (size_t i = 0; i < head; i++)
+        at += raw.p[at] == '%' ? 3 : 1;
+    return at;
+}
+
+static svl_str escaped(struct svl_ctx *ctx, svl_str path)
+{
+    char *to = svl_alloc(ctx, 3 * path.n);
+
+    return (svl_str){to, svl_path_escape(to, path)};
+}
+
+static svl_str joined(struct svl_ctx *ctx, svl_str prefix, svl_str raw)
+{
+    char *to = svl_alloc(ctx, prefix.n + 3 * raw.n);
+    size_t n = put(to, prefix);
+
+    while (raw.n > 1 && raw.p[1] == '/')
+        raw = svl_str_from(raw, 1);
+    return (svl_str){to, n + put_raw(to + n, raw)};
+}
+
+/* What the catch-all fits, with its slash, as the path for what stands behind the router. */
+static void strip(struct run *run, const struct svl_router *r, struct svl_ctx *ctx)
 {
     struct svl_request *req = &ctx->req;
-    svl_str rest =
-        run->match.n_params ? run->match.params[run->match.n_params - 1].value : req->path;
-    size_t raw = 0, left = 0;
+    bool decodes = r->config.paths == SVL_ROUTER_DECODED;
+    svl_str path = decodes ? req->path : req->raw_path, mount;
+    size_t head = path.n - run->rest - 1, cut = head;
 
     run->path = req->path;
     run->raw_path = req->raw_path;
     run->stripped = true;
-    if (rest.p > req->path.p && rest.p + rest.n == req->path.p + req->path.n && rest.p[-1] == '/')
-        req->path = (svl_str){rest.p - 1, rest.n + 1};
-    if (svl_path_is_clean(req->raw_path)) {
-        left = run->path.n - req->path.n;
-        raw = req->raw_path.n > left ? left : 0;
+    if (run->rest >= path.n || head == 0 || path.p[head] != '/')
+        return;
+    if (decodes) {
+        req->path = svl_str_from(path, head);
+        if (req->raw_path.p != path.p)
+            cut = raw_cut(ctx, req->raw_path, path, head);
+        mount = svl_str_head(req->raw_path, cut);
+        req->raw_path = svl_str_from(req->raw_path, cut);
+        if (req->raw_path.n == 0) {
+            mount = escaped(ctx, svl_str_head(path, head));
+            req->raw_path = escaped(ctx, req->path);
+        }
+    } else {
+        char *to = svl_alloc(ctx, run->rest + 1);
+
+        mount = svl_str_head(path, head);
+        req->raw_path = svl_str_from(path, head);
+        req->path = (svl_str){to, (size_t)svl_path_clean(to, req->raw_path)};
     }
-    req->raw_path = svl_str_from(req->raw_path, raw);
+    run->match.mount = joined(ctx, run->match.mount, mount);
 }
 
 static void unstrip(struct run *run, struct svl_ctx *ctx)
@@ -256,6 +301,7 @@ static void unstrip(struct run *run, struct svl_ctx *ctx)
         return;
     ctx->req.path = run->path;
     ctx->req.raw_path = run->raw_path;
+    run->match.mount = run->outside;
     run->stripped = false;
 }
 
@@ -266,7 +312,9 @@ static struct run *run_of(const struct svl_link *self, struct svl_ctx *ctx)
 
 static enum svl_verdict strip_in(const struct svl_link *self, struct svl_ctx *ctx)
 {
-    strip(run_of(self, ctx), ctx);
+    const struct svl_router_config *cfg = self->opener->config;
+
+    strip(run_of(self, ctx), cfg->router, ctx);
     return SVL_NEXT;
 }
 
@@ -302,6 +350,7 @@ static enum svl_verdict handle(const struct svl_link *self, struct svl_ctx *ctx)
 
     if (run->found && run->flags & SVL_ROUTE_ONWARD) {
         unstrip(run, ctx);
+        ctx->req.match = &run->match;
         run->found = false;
         take_miss(run, cfg->router, run->place, NOT_FOUND);
     }

@@ -4,6 +4,9 @@
 #if SVL_HAVE_REWRITE
 #include "serval/mod/rewrite.h"
 #endif
+#if SVL_HAVE_ROUTER
+#include "serval/mod/router.h"
+#endif
 
 #include "support/fs_folder.h"
 
@@ -261,5 +264,22 @@ Test(fs_root, a_host_is_a_folder_of_the_root_and_nothing_else)
         if (cases[i].status == 301)
             expect_field(answer, "Location", "/docs/");
     }
+}
+#endif
+
+#if SVL_HAVE_ROUTER
+Test(fs_root, a_mounted_folder_redirects_below_its_prefix)
+{
+    const struct svl_use files[] = {SVL_USE(fs, .root = root, .upload = true), SVL_USE_END};
+    const struct svl_route mounts[] = {SVL_MOUNT("/my files", files), SVL_ROUTE_END};
+
+    make_traps();
+    mkdir("a b", 0755);
+    l = LOOPBACK(SVL_USE(router, .routes = mounts));
+    expect_field(get("/my%20files/a%20b?x"), "Location", "/my%20files/a%20b/?x");
+    expect_field(get("/my%20files//./a%20b"), "Location", "/my%20files/a%20b/");
+    expect_field(loopback_ask(l, "PUT /my%20files/new%20one HTTP/1.1\r\nHost: test\r\n"
+                                 "Content-Length: 1\r\n\r\nx"),
+                 "Location", "/my%20files/new%20one");
 }
 #endif

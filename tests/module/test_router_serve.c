@@ -181,7 +181,7 @@ Test(router_serve, redirects_never_lead_nowhere_or_away)
                 if (!location.p)
                     break;
                 cr_expect(location.n > 0 && location.p[0] == '/' &&
-                              (location.n == 1 || location.p[1] != '/'),
+                              (location.n == 1 || !strchr("/\\", location.p[1])),
                           "%s -> %.*s", paths[i], SVL_FMT(location));
                 svl_str_copy(target, sizeof target, location);
             }
@@ -696,5 +696,53 @@ Test(router_serve, a_mounted_router_redirects_below_its_prefix)
     EXPECT_FIELD(l, REQUEST("GET", "/app/dir?x=1"), 301, "Location", "/app/dir/?x=1");
     EXPECT_FIELD(l, REQUEST("GET", "/app/case"), 301, "Location", "/app/Case");
     EXPECT_FIELD(l, REQUEST("GET", "http://test/app/dir"), 301, "Location", "/app/dir/");
+    EXPECT_FIELD(l, REQUEST("GET", "/a%70p/dir"), 301, "Location", "/a%70p/dir/");
+    EXPECT_FIELD(l, REQUEST("GET", "/app/d%69r?x=1"), 301, "Location", "/app/dir/?x=1");
+    EXPECT_FIELD(l, REQUEST("GET", "//x/..//app/./dir"), 301, "Location", "/app/dir/");
     loopback_close(l);
+}
+
+static const struct svl_use routed_raw[] = {
+    SVL_USE(router, .paths = SVL_ROUTER_RAW_SPLIT,
+            .routes = (const struct svl_route[]){SVL_ROUTE("GET", "/dir/", show),
+                                                 SVL_ROUTE("GET", "/of/{x}", show), SVL_ROUTE_END}),
+    SVL_USE_END};
+static const struct svl_group tenant = {
+    .prefix = "/{who}",
+    .routes = (const struct svl_route[]){SVL_MOUNT("/app", routed), SVL_MOUNT("/raw", routed_raw),
+                                         SVL_MOUNT("/seen", NULL), SVL_ROUTE_END}};
+static const struct svl_use tenants[] = {
+    SVL_USE(router, .groups = (const struct svl_group *const[]){&tenant, NULL}), SVL_USE_END};
+
+Test(router_serve, mounts_keep_escapes_in_their_prefix_and_below)
+{
+    static const struct svl_route outer_routes[] = {SVL_MOUNT("/t", tenants), SVL_ROUTE_END};
+
+    for (int raw = SVL_ROUTER_DECODED; raw <= SVL_ROUTER_RAW_SPLIT; raw++) {
+        struct loopback *l = loopback_open(&(struct svl_server_config){
+            .chain = (const struct svl_use[]){SVL_USE(router, .routes = outer_routes,
+                                                      .paths = (enum svl_router_paths)raw),
+                                              SVL_USE_END},
+            .handler = behind});
+
+        EXPECT_FIELD(l, REQUEST("GET", "/t/a%20b/app/dir"), 301, "Location", "/t/a%20b/app/dir/");
+        EXPECT_FIELD(l, REQUEST("GET", "/t/a%20b/raw/dir"), 301, "Location", "/t/a%20b/raw/dir/");
+        EXPECT_FIELD(l, REQUEST("GET", "/t/%C3%A4/app/DIR/"), 301, "Location",
+                     "/t/%C3%A4/app/dir/");
+        EXPECT_BODY(l, REQUEST("GET", "/t/a%20b/raw/of/c%2Fd"), "/of/{x} x=c/d");
+        loopback_close(l);
+    }
+    for (int raw = SVL_ROUTER_DECODED; raw <= SVL_ROUTER_RAW_SPLIT; raw++) {
+        struct loopback *l = loopback_open(&(struct svl_server_config){
+            .chain = (const struct svl_use[]){SVL_USE(router, .paths = (enum svl_router_paths)raw,
+                                                      .groups =
+                                                          (const struct svl_group *const[]){&tenant,
+                                                                                            NULL}),
+                                              SVL_USE_END},
+            .handler = behind});
+
+        EXPECT_BODY(l, REQUEST("GET", "/a%20b/seen/c%20d/e"), "behind /c d/e /c%20d/e");
+        EXPECT_BODY(l, REQUEST("GET", "/a/seen/c%2Fd"), "behind /c/d /c%2Fd");
+        loopback_close(l);
+    }
 }
