@@ -122,6 +122,20 @@ Test(limits, running_requests_are_counted_until_they_are_over)
     loopback_close(l);
 }
 
+Test(limits, running_requests_are_counted_for_each_key)
+{
+    struct loopback *l = open_with(&(struct svl_limits_config){
+        .running = 1, .by = SVL_LIMITS_HEADER, .header = "X-Key", .status = 503});
+
+    loopback_send_on(l, 1, SVL_STR("GET /wait HTTP/1.1\r\nHost: t\r\nX-Key: a\r\n\r\n"));
+    cr_expect_eq(n_held, 1);
+    cr_expect_eq(status(l, "/", "X-Key: a\r\n"), 503);
+    cr_expect_eq(status(l, "/", "X-Key: b\r\n"), 200);
+    svl_resume(held[0], SVL_ERROR);
+    cr_expect_eq(status(l, "/", "X-Key: a\r\n"), 200);
+    loopback_close(l);
+}
+
 Test(limits, a_full_table_forgets_the_quiet_ones)
 {
     struct loopback *l = open_with(&(struct svl_limits_config){

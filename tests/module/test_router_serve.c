@@ -1,12 +1,15 @@
 /* What the router does with requests: answers by itself, steps around handlers, mounts.
  * ctest-module: router */
 #include "net/worker.h"
+#include "run/watchdog.h"
 #include "serval/async.h"
 #include "serval/mod/router.h"
 #include "support/loopback.h"
 
 #include <criterion/criterion.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <time.h>
 
 static char trail[512];
 
@@ -240,6 +243,46 @@ Test(router_serve, the_watchdog_is_told_the_route)
     cr_expect_str_eq(atomic_load(&watch->doing), "GET /users/{id}");
     loopback_ask(l, REQUEST("GET", "/files/a"));
     cr_expect_str_eq(atomic_load(&watch->doing), "GET /files/*path");
+    loopback_close(l);
+}
+
+static atomic_bool told;
+static char told_line[512];
+
+static void listen_to_log(enum svl_level level, const char *line, void *arg)
+{
+    (void)level, (void)arg;
+    if (strncmp(line, "watchdog", 8) != 0 || atomic_load(&told))
+        return;
+    snprintf(told_line, sizeof told_line, "%s", line);
+    atomic_store(&told, true);
+}
+
+/* Holds the loop until the watchdog has said so. */
+static enum svl_verdict hold_the_loop(struct svl_ctx *ctx, void *arg)
+{
+    (void)arg;
+    while (!atomic_load(&told))
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    return svl_text(ctx, 200, SVL_STR("at last"));
+}
+
+Test(router_serve, a_route_that_holds_the_loop_is_named, .timeout = 20)
+{
+    struct loopback *l = LOOPBACK(
+        SVL_USE(router, .routes = (const struct svl_route[]){
+                            SVL_ROUTE("GET", "/slow/{id}", hold_the_loop), SVL_ROUTE_END}));
+    struct svl_worker *worker = loopback_worker(l);
+    struct svl_watchdog *dog;
+
+    svl_log_to(listen_to_log, NULL);
+    dog = svl_watchdog_start(&worker, 1, 10);
+    cr_assert_not_null(dog);
+    EXPECT_BODY(l, REQUEST("GET", "/slow/7"), "at last");
+    svl_watchdog_stop(dog);
+    cr_expect(strstr(told_line, "worker 0: router: GET /slow/{id} has held the loop"), "%s",
+              told_line);
+    cr_expect_geq(atomic_load(&worker->watch.stalls), 1);
     loopback_close(l);
 }
 

@@ -294,6 +294,32 @@ Test(timeout, more_than_may_run_are_refused_until_the_late_ones_are_back)
     loopback_close(l);
 }
 
+Test(timeout, the_servers_switches_survive_it)
+{
+    struct loopback *l = loopback_open(&(struct svl_server_config){
+        .chain = (const struct svl_use[]){SVL_USE(timeout, .after_ms = 10, .max_running = 1,
+                                                  .full_status = 503),
+                                          SVL_USE_END},
+        .handler = handler,
+        .name = "mine",
+        .no_date = true});
+    svl_str answer;
+
+    loopback_get(l, "/slow", "");
+    answer = late(l, 10);
+    expect_status(answer, 503);
+    cr_expect(svl_str_eq(loopback_field(answer, "Server"), SVL_STR("mine")));
+    cr_expect_null(loopback_field(answer, "Date").p);
+    answer = loopback_get(l, "/now", "");
+    expect_status(answer, 503);
+    cr_expect_null(loopback_field(answer, "Date").p);
+    svl_resume(held[0], SVL_DONE);
+    answer = loopback_get(l, "/now", "");
+    expect_status(answer, 200);
+    cr_expect(svl_str_eq(loopback_field(answer, "Server"), SVL_STR("mine")));
+    loopback_close(l);
+}
+
 /* Each request is left behind by its deadline, so that one connection can begin them all. */
 Test(timeout, thousands_may_be_pending)
 {

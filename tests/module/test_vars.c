@@ -121,6 +121,10 @@ Test(vars, requests_are_told_apart_by_route_not_by_path)
                 "{\\\"id\\\"}\",method=\"GET\",code=\"200\"} 100\n");
     HOLDS(text, "http_request_duration_seconds_count{route=\"/users/"
                 "{\\\"id\\\"}\",method=\"GET\",code=\"200\"} 20\n");
+    HOLDS(text, "http_request_duration_seconds_bucket{route=\"/users/"
+                "{\\\"id\\\"}\",method=\"GET\",code=\"200\",le=\"+Inf\"} 20\n");
+    HOLDS(text, "http_request_duration_seconds_bucket{route=\"\",method=\"GET\",code=\"200\","
+                "le=\"+Inf\"} 1\n");
     text = body_of(l, "/debug/vars?r=http_requests$");
     HOLDS(text, "\"method\": \"GET\", \"code\": 200, \"count\": 20, \"bytes\": 100, \"seconds\": ");
     HOLDS(text, ", \"buckets\": {\"0.0001\": ");
@@ -171,6 +175,7 @@ Test(vars, threads_count_by_themselves_and_are_added_up)
     loopback_close(l);
 }
 
+/* ./dev deps leaves promtool out: it only comes with all of Prometheus, 96 MB. */
 Test(vars, promtool_is_content)
 {
     struct loopback *l = open_with(&(struct svl_vars_config){.vars = vars});
