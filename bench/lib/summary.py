@@ -34,6 +34,11 @@ def single(runs, scenario, begins, server, of):
     return found[0] if found else None
 
 
+def more_ns(runs, chain):
+    records = case(runs, "waiting", "16 requests")
+    return tables.more_ns(records, chain) if records else None
+
+
 def best_p99(runs):
     """Ours over the best of the others."""
     records = case(runs, "latency", "1,000")
@@ -65,6 +70,12 @@ def rows(runs):
     yield ("idle keep-alive connection, bytes", 512,
            single(runs, "idle", "", "hello", lambda r: r["per_connection"]["rss"]))
     yield "2 workers against 1, in-process, times as fast", -1.9, twice(runs)
+    yield ("one of 203 routes, server CPU per request, x hello", 1.02,
+           ratio(runs, "routed", "GET", "routes", "hello"))
+    yield "10 modules that say next, more ns per request", 60, more_ns(runs, "10 modules")
+    yield "timeout that never passes, more ns per request", 30, more_ns(runs, "timeout")
+    yield ("pending request with a deadline and its connection, bytes", 2048,
+           single(runs, "waiting", "10,000 pending", "timeout", lambda r: r["pending_bytes"]))
     yield ("p99 with 1,000 connections at 70 % load, x the best peer", 1, best_p99(runs))
 
 

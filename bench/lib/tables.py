@@ -110,6 +110,24 @@ def twins_table(records):
     return table(columns + ["bytes out"], rows)
 
 
+def more_ns(records, name):
+    """Than the first one, in the same round."""
+    base = {r["round"]: r["chain_ns"] for r in records if r["server"] == records[0]["server"]}
+    return statistics.median(r["chain_ns"] - base[r["round"]] for r in records if r["server"] == name)
+
+
+def chain_table(records):
+    names = servers_of(records)
+    return table(["chain", "ns/request (min..max)", f"more than {names[0]}"],
+                 [[name, spread([r["chain_ns"] for r in records if r["server"] == name], 1),
+                   f"{more_ns(records, name):.1f}"] for name in names])
+
+
+def pending_table(records):
+    return table(["chain", "ns each", "bytes each"],
+                 [[r["server"], f"{r['pending_ns']:,}", f"{r['pending_bytes']:,}"] for r in records])
+
+
 def idle_table(records):
     return table(["server", "RSS bytes/connection", "PSS bytes/connection", "RSS MiB before",
                   "after"],
@@ -141,7 +159,8 @@ def rss_table(records):
                   + [f"{r['binary_bytes'] / 1024:,.0f}"] for r in records])
 
 
-TABLES = {"twin": twins_table, "per_connection": idle_table, "counts": allocs_table, "calls": syscalls_table,
+TABLES = {"twin": twins_table, "chain_ns": chain_table, "pending_ns": pending_table,
+          "per_connection": idle_table, "counts": allocs_table, "calls": syscalls_table,
           "memory": rss_table, "cpu_us": timed_table}
 
 
