@@ -154,8 +154,13 @@ void svl_agent_task(struct svl_agent *agent);
 /* Its worker is closing: it stays as long as replies that were kept, which are its own. */
 void svl_agent_free_if_over(struct svl_agent *agent);
 
-/* client_call.c: the time since the call began, if it was asked for. */
+/* client_call.c: the time since the call began, once for each try and if it was asked for. */
 void svl_call_stamp(const struct svl_call *call, uint64_t *at);
+
+/* A try begins on that connection, if it was asked for. */
+struct svl_wire_state;
+void svl_call_stamp_way(struct svl_call *call, const struct svl_wire_state *wire);
+uint64_t svl_call_clock(void); /* microseconds */
 
 /* `error` on the way; tried again or over. The call is in no place. */
 void svl_call_failed(struct svl_call *call, int error, const char *why);
@@ -216,12 +221,15 @@ struct svl_wire_state {
     struct svl_list calls; /* svl_call::place, in the order of their requests */
     struct svl_list place; /* svl_host::idle or open */
     uint64_t born_ms;
-    struct svl_call *sending; /* whose body is not out yet; the last one of `calls` */
+    uint64_t resolved_us, connected_us; /* svl_call_clock() */
+    struct svl_call *sending;           /* whose body is not out yet; the last one of `calls` */
     unsigned n_calls;
     uint32_t progress; /* c->written, when the deadline was set */
     bool served;
     bool last; /* no more requests on it */
 };
+
+_Static_assert(sizeof(struct svl_wire_state) <= SVL_CONN_STATE, "state of a connection");
 
 static inline struct svl_wire_state *svl_wire_of(struct svl_conn *c)
 {
@@ -235,7 +243,8 @@ static inline struct svl_conn *svl_wire_conn(struct svl_wire_state *wire)
 
 extern const struct svl_protocol svl_client_wire;
 
-void svl_wire_begin(struct svl_conn *c, struct svl_host *host);
+/* `resolved_us`: svl_call_clock() when its name was; 0 = it has none. */
+void svl_wire_begin(struct svl_conn *c, struct svl_host *host, uint64_t resolved_us);
 void svl_wire_send(struct svl_conn *c, struct svl_call *call);
 
 /* Whether it may be used: nothing has come that was not asked for. Closes it if not. */
@@ -258,7 +267,8 @@ int svl_routes_open(struct svl_client *client, const char **why);
 void svl_routes_close(struct svl_client *client);
 void svl_route_of(const struct svl_host *host, struct svl_route *route);
 bool svl_host_is_proxied(const struct svl_host *host);
-void svl_proxy_begin(struct svl_conn *c, struct svl_host *host, const struct svl_route *route);
+void svl_proxy_begin(struct svl_conn *c, struct svl_host *host, const struct svl_route *route,
+                     uint64_t resolved_us);
 const struct svl_host *svl_proxy_host(struct svl_conn *c);
 extern const struct svl_protocol svl_proxy_handshake;
 

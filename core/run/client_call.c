@@ -88,7 +88,7 @@ static uint64_t body_limit(const struct svl_call *call)
 
 /* The end ---------------------------------------------------------------------------------- */
 
-static uint64_t now_us(void)
+uint64_t svl_call_clock(void)
 {
     struct timespec t;
 
@@ -96,10 +96,27 @@ static uint64_t now_us(void)
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
+/* 0 if it was before the call; else not 0, be it in the call's first microsecond. */
+static uint64_t since(const struct svl_call *call, uint64_t at_us)
+{
+    if (at_us < call->began_us)
+        return 0;
+    return at_us > call->began_us ? at_us - call->began_us : 1;
+}
+
 void svl_call_stamp(const struct svl_call *call, uint64_t *at)
 {
-    if (svl_unlikely(call->ask.timing))
-        *at = now_us() - call->began_us;
+    if (svl_unlikely(call->ask.timing) && !*at)
+        *at = since(call, svl_call_clock());
+}
+
+void svl_call_stamp_way(struct svl_call *call, const struct svl_wire_state *wire)
+{
+    call->reply.timing = (struct svl_timing){0};
+    if (wire->served)
+        return;
+    call->reply.timing.resolved = since(call, wire->resolved_us);
+    call->reply.timing.connected = since(call, wire->connected_us);
 }
 
 /* What belongs to one response. */
@@ -364,7 +381,7 @@ struct svl_call *svl_call(struct svl_client *client, struct svl_worker *w,
 
     call->starting = true;
     if (ask->timing)
-        call->began_us = now_us();
+        call->began_us = svl_call_clock();
     err = start(call, &why);
     if (ms != SVL_NEVER)
         svl_timer_set(&w->timers, &call->deadline, svl_now_ms(w), ms);

@@ -17,6 +17,7 @@ struct dialing {
     struct svl_lookup lookup;
     struct svl_dial dial;
     uint64_t began_ms;
+    uint64_t resolved_us; /* svl_call_clock(); 0 = there is no name to look up */
 };
 
 static uint64_t now(const struct svl_host *host)
@@ -181,13 +182,14 @@ static bool needs_handshake(const struct svl_route *route)
     return route->kind == SVL_ROUTE_TUNNEL || route->kind == SVL_ROUTE_SOCKS;
 }
 
-static void connected(struct svl_host *host, struct svl_conn *c, const struct svl_route *route)
+static void connected(struct svl_host *host, struct svl_conn *c, const struct svl_route *route,
+                      uint64_t resolved_us)
 {
     host->n_wires++;
     if (needs_handshake(route))
-        svl_proxy_begin(c, host, route);
+        svl_proxy_begin(c, host, route, resolved_us);
     else
-        svl_wire_begin(c, host);
+        svl_wire_begin(c, host, resolved_us);
 }
 
 static void on_dialed(struct svl_dial *dial, int fd, const struct svl_address *peer)
@@ -195,6 +197,7 @@ static void on_dialed(struct svl_dial *dial, int fd, const struct svl_address *p
     struct dialing *d = svl_container(dial, struct dialing, dial);
     struct svl_host *host = d->host;
     struct svl_route route = d->route;
+    uint64_t resolved_us = d->resolved_us;
     struct svl_agent *agent = host->agent;
     struct svl_conn *c;
 
@@ -208,7 +211,7 @@ static void on_dialed(struct svl_dial *dial, int fd, const struct svl_address *p
                                needs_handshake(&route) ? &svl_proxy_handshake : &svl_client_wire);
     if (c) {
         c->peer = *peer;
-        connected(host, c, &route);
+        connected(host, c, &route, resolved_us);
     } else {
         svl_host_dial_failed(host, -EMFILE, NULL);
     }
@@ -229,6 +232,7 @@ static void on_resolved(struct svl_lookup *lookup, int error, const struct svl_a
     struct svl_agent *agent = d->host->agent;
 
     if (!error) {
+        d->resolved_us = svl_call_clock();
         svl_dial_start(&d->dial, agent->worker, found, (uint16_t)d->route.port,
                        &agent->client->from, time_left(d), on_dialed);
         return;
@@ -253,7 +257,7 @@ static void dial_in_memory(struct svl_host *host)
                              : open_pipe(host->agent);
 
     if (c)
-        connected(host, c, &(struct svl_route){0});
+        connected(host, c, &(struct svl_route){0}, 0);
     else
         svl_host_dial_failed(host, -ECONNREFUSED, NULL);
 }

@@ -183,6 +183,7 @@ struct handshake {
     enum stage stage;
     int error;
     const char *why;
+    uint64_t resolved_us;
     size_t n; /* of in */
     struct svl_head_reader reader;
     struct svl_reply reply;
@@ -233,13 +234,14 @@ static void opened(struct svl_conn *c)
 {
     struct handshake *h = of(c);
     struct svl_host *host = h->host;
+    uint64_t resolved_us = h->resolved_us;
 
     forget(h);
     memset(c->state, 0, sizeof c->state);
     svl_timer_clear(&c->timer);
     c->protocol = &svl_client_wire;
     c->protocol->on_open(c);
-    svl_wire_begin(c, host);
+    svl_wire_begin(c, host, resolved_us);
 }
 
 static void say_connect(struct svl_conn *c, struct handshake *h)
@@ -452,11 +454,13 @@ static void on_gone(struct svl_conn *c)
     svl_host_unref(host);
 }
 
-void svl_proxy_begin(struct svl_conn *c, struct svl_host *host, const struct svl_route *route)
+void svl_proxy_begin(struct svl_conn *c, struct svl_host *host, const struct svl_route *route,
+                     uint64_t resolved_us)
 {
     struct handshake *h = svl_calloc(sizeof *h);
 
     h->host = host;
+    h->resolved_us = resolved_us;
     h->reply.headers.at = h->fields;
     h->reply.headers.room = 8;
     h->reader =

@@ -215,6 +215,8 @@ void svl_wire_send(struct svl_conn *c, struct svl_call *call)
     call->reply.tries++;
     call->reply.reused = wire->served;
     call->reply.peer = c->peer;
+    if (svl_unlikely(call->ask.timing))
+        svl_call_stamp_way(call, wire);
     begin_reading(call);
 
     to = svl_conn_reserve(c, bound + (body.n <= COPIED ? body.n : 0));
@@ -538,9 +540,9 @@ static size_t read_response(struct svl_conn *c, struct svl_call *call, const cha
     int result = COMPLETE;
 
     if (!call->head_read) {
+        svl_call_stamp(call, &call->reply.timing.first_byte);
         result = read_head(call, data, n, &used);
         if (result == COMPLETE) {
-            svl_call_stamp(call, &call->reply.timing.first_byte);
             result = begin_body(call);
             if (result == 0)
                 result = used < n || call->reader.framed == SVL_FRAMED_NONE ? COMPLETE : MORE;
@@ -594,12 +596,14 @@ static void on_open(struct svl_conn *c)
     svl_list_init(&wire->calls);
 }
 
-void svl_wire_begin(struct svl_conn *c, struct svl_host *host)
+void svl_wire_begin(struct svl_conn *c, struct svl_host *host, uint64_t resolved_us)
 {
     struct svl_wire_state *wire = svl_wire_of(c);
 
     wire->host = host;
     wire->born_ms = svl_now_ms(c->worker);
+    wire->resolved_us = resolved_us;
+    wire->connected_us = svl_call_clock();
     svl_host_feed(host, c);
 }
 

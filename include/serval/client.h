@@ -59,9 +59,10 @@ struct svl_fetch {
 
 /* Microseconds since the call began; 0 = did not happen. Of the last try, when it was asked for. */
 struct svl_timing {
-    uint64_t resolved, connected; /* stay 0 when a connection was there already */
-    uint64_t sent;                /* the head of the request is with the kernel */
-    uint64_t first_byte, done;    /* of the response */
+    uint64_t resolved;         /* the addresses were there; 0 also when no name was looked up */
+    uint64_t connected;        /* through a proxy too; both are 0 when a connection was there */
+    uint64_t sent;             /* the head of the request was given to the connection */
+    uint64_t first_byte, done; /* of the response */
 };
 
 /* What came of it. The views are valid while the reply is. */

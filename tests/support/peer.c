@@ -200,6 +200,7 @@ static void on_done(struct svl_reply *reply, void *arg)
     asked->redirects = reply->redirects;
     asked->reused = reply->reused;
     asked->decoded = reply->decoded;
+    asked->timing = reply->timing;
     asked->call = NULL;
 }
 

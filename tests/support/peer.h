@@ -46,6 +46,7 @@ struct asked {
     char url[256];
     unsigned tries, redirects;
     bool reused, decoded;
+    struct svl_timing timing;
 };
 void peers_ask(struct asked *asked, const struct svl_fetch *ask);
 void peers_ask_url(struct asked *asked, const char *url);

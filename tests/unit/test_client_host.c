@@ -554,3 +554,41 @@ Test(client_host, back_ends_come_and_go)
     peers_round();
     cr_assert_eq(a.error, SVL_EBACKEND);
 }
+
+static void timed(struct asked *asked, const char *url)
+{
+    peers_ask(asked, &(struct svl_fetch){.url = svl_str_of(url), .timing = true});
+}
+
+Test(client_host, who_waits_is_not_charged_with_the_connection_of_another)
+{
+    OPEN(.max_per_host = 1);
+    timed(&a, "http://x/1");
+    timed(&b, "http://x/2");
+    peer_say(0, OK);
+    peer_say(0, OK);
+    ok(&a);
+    ok(&b);
+    cr_assert_eq(a.timing.resolved, 0); /* in memory */
+    cr_assert_gt(a.timing.connected, 0);
+    cr_assert_geq(a.timing.sent, a.timing.connected);
+    cr_assert(b.reused);
+    cr_assert_eq(b.timing.connected, 0);
+    cr_assert_gt(b.timing.sent, 0);
+}
+
+Test(client_host, times_are_those_of_the_last_try)
+{
+    OPEN(0);
+    timed(&a, "http://x/1");
+    peer_say(0, OK);
+    timed(&b, "http://x/2");
+    peer_eof(0);
+    cr_assert_eq(b.done, 0);
+    peer_say(1, OK);
+    ok(&b);
+    cr_assert_eq(b.tries, 2);
+    cr_assert_gt(b.timing.connected, 0);
+    cr_assert_geq(b.timing.sent, b.timing.connected);
+    cr_assert_geq(b.timing.first_byte, b.timing.sent);
+}

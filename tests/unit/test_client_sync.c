@@ -150,6 +150,37 @@ Test(client_sync, large_bodies)
     }
 }
 
+static struct svl_timing timing_of(const char *path)
+{
+    struct svl_reply *reply;
+    struct svl_timing timing;
+    char url[200];
+
+    cr_assert_eq(
+        svl_http_do(client,
+                    &(struct svl_fetch){.url = svl_str_of(url_of(url, path)), .timing = true},
+                    &reply),
+        0);
+    timing = reply->timing;
+    svl_reply_free(reply);
+    return timing;
+}
+
+Test(client_sync, what_took_how_long)
+{
+    struct svl_timing fresh = timing_of("/big"), kept = timing_of("/big");
+
+    cr_assert_gt(fresh.resolved, 0);
+    cr_assert_geq(fresh.connected, fresh.resolved);
+    cr_assert_geq(fresh.sent, fresh.connected);
+    cr_assert_geq(fresh.first_byte, fresh.sent);
+    cr_assert_geq(fresh.done, fresh.first_byte);
+    cr_assert_eq(kept.resolved, 0);
+    cr_assert_eq(kept.connected, 0);
+    cr_assert_gt(kept.sent, 0);
+    cr_assert_geq(kept.done, kept.first_byte);
+}
+
 static void *many(void *arg)
 {
     for (int i = 0; i < 20; i++)
