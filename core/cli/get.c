@@ -5,13 +5,16 @@
 #include "serval/error.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#define BAR 30
+#define BAR 30 /* columns, at most */
+#define BAR_LEAST 5
 #define REDIRECTS 10
 #define EVERY_MS 100 /* the progress line is drawn anew */
 
@@ -79,7 +82,7 @@ struct transfer {
     FILE *out;
     uint64_t had; /* bytes that were there before */
     uint64_t got;
-    int64_t total; /* -1 = not known */
+    int64_t total; /* -1 = not known; else never below had + got */
     bool bar;
     bool drop; /* the body says why there is nothing to go on with */
     uint64_t drawn_ms, began_ms;
@@ -104,24 +107,55 @@ static const char *size_text(char to[16], double n)
     return to;
 }
 
+static unsigned columns(void)
+{
+    struct winsize size;
+
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+/* "1.0M of 4.8M  1.2M/s  0:03 left"; at the end how long it took. */
+static const char *state_text(char to[96], const struct transfer *t, uint64_t ms)
+{
+    uint64_t at = t->had + t->got, seconds = ms / 1000;
+    double rate = 1000.0 * (double)t->got / (double)(ms + 1);
+    char one[16], two[16], three[16];
+    bool more = t->total > (int64_t)at;
+
+    size_text(one, (double)at);
+    size_text(two, rate);
+    if (t->total < 0) {
+        snprintf(to, 96, "%6s  %6s/s", one, two);
+        return to;
+    }
+    if (more)
+        seconds = (uint64_t)((double)(t->total - (int64_t)at) / (rate < 1 ? 1 : rate));
+    snprintf(to, 96, "%6s of %s  %6s/s  %llu:%02u%s", one, size_text(three, (double)t->total), two,
+             (unsigned long long)(seconds / 60), (unsigned)(seconds % 60), more ? " left" : "");
+    return to;
+}
+
+/* One line that is never as wide as the terminal, which would break it. The bar goes first. */
 static void draw(struct transfer *t, bool last)
 {
-    uint64_t now = now_ms(), at = t->had + t->got;
-    char one[16], two[16], bar[BAR + 1] = "";
-    double rate;
+    uint64_t now = now_ms();
+    char state[96], bar[BAR + 1] = "";
+    int room = (int)columns() - 1, width;
 
     if (!t->bar || (!last && now - t->drawn_ms < EVERY_MS))
         return;
     t->drawn_ms = now;
-    rate = 1000.0 * (double)t->got / (double)(now - t->began_ms + 1);
-    if (t->total > 0) {
-        memset(bar, '.', BAR);
-        memset(bar, '#', (size_t)((double)BAR * (double)at / (double)t->total));
-        fprintf(stderr, "\r[%s] %3.0f%%  %s  %s/s\033[K", bar,
-                100.0 * (double)at / (double)t->total, size_text(one, (double)at),
-                size_text(two, rate));
+    state_text(state, t, now - t->began_ms);
+    width = room - (int)strlen(state) - (int)strlen("[] 100%  ");
+    width = width < BAR ? width : BAR;
+    if (t->total > 0 && width >= BAR_LEAST) {
+        double part = (double)(t->had + t->got) / (double)t->total;
+
+        memset(bar, '.', (size_t)width);
+        memset(bar, '#', (size_t)((double)width * part));
+        fprintf(stderr, "\r[%s] %3.0f%%  %s\033[K", bar, floor(100 * part), state);
     } else {
-        fprintf(stderr, "\r%s  %s/s\033[K", size_text(one, (double)at), size_text(two, rate));
+        fprintf(stderr, "\r%.*s\033[K", room, state);
     }
     if (last)
         fputc('\n', stderr);
@@ -158,7 +192,8 @@ static int on_head(struct svl_call *call, const struct svl_reply *reply, void *a
     } else {
         t->drop = t->had > 0;
     }
-    t->total = reply->content_length < 0 ? -1 : reply->content_length + (int64_t)t->had;
+    if (reply->content_length >= 0 && !reply->decoded)
+        t->total = reply->content_length + (int64_t)t->had;
     return 0;
 }
 
@@ -186,6 +221,8 @@ static void open_output(struct transfer *t)
             svl_cli_refuse(SVL_EXIT_USAGE, "get: --resume needs --output");
         return;
     }
+    if (wanted.resume && wanted.compressed) /* a range is one of the compressed bytes */
+        svl_cli_refuse(SVL_EXIT_USAGE, "get: --resume does not go with --compressed");
     t->out = fopen(wanted.output, wanted.resume ? "a" : "w");
     if (!t->out || fstat(fileno(t->out), &st) != 0)
         svl_cli_refuse(SVL_EXIT_FAILED, "get: %s: %s", wanted.output, strerror(errno));
@@ -221,11 +258,13 @@ static void show_timing(const struct svl_timing *timing)
     const struct {
         const char *what;
         uint64_t at;
-    } rows[] = {{"request sent", timing->sent},
+    } rows[] = {{"resolved", timing->resolved},
+                {"connected", timing->connected},
+                {"request sent", timing->sent},
                 {"first byte", timing->first_byte},
                 {"all of it", timing->done}};
 
-    for (unsigned i = 0; i < 3; i++)
+    for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++)
         fprintf(stderr, "%-13s %9.3f ms\n", rows[i].what, (double)rows[i].at / 1000);
 }
 

@@ -19,8 +19,8 @@ import threading
 import time
 import traceback
 
-BIN = os.environ.get("SERVAL_BIN") or os.path.join(
-    os.path.dirname(os.path.abspath(__file__)), "../../build/release/serval")
+SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
+BIN = os.environ.get("SERVAL_BIN") or os.path.join(SOURCE, "build/release/serval")
 DEADLINE = 60  # seconds, for anything that should happen
 
 with open(BIN, "rb") as program:
@@ -116,9 +116,14 @@ def need_nobody():
 
 def example_path(name):
     """A program of docs/examples."""
-    path = os.path.join(os.environ.get("SERVAL_BUILD", "build/debug"), "docs/examples", name)
+    folder = os.path.join(os.environ.get("SERVAL_BUILD", "build/debug"), "docs/examples")
+    path = os.path.join(folder, name)
+    if not os.path.exists(os.path.join(folder, "echo")):
+        raise Skip("built without SVL_EXAMPLES")
     if not os.path.exists(path):
-        raise Skip("built without SVL_EXAMPLES, or without what this one needs")
+        with open(os.path.join(SOURCE, "docs/examples", name + ".c"), encoding="utf-8") as source:
+            assert "example-needs:" in source.read(), name + " was not built"
+        raise Skip("built without what %s needs" % name)
     return path
 
 
