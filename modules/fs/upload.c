@@ -126,6 +126,18 @@ static int rename_free(int folder, const char *from, const char *to)
     return linkat(folder, from, folder, to, 0) ? -errno : 0; /* a file system without it */
 }
 
+/* By its descriptor: a sandbox forbids it by name. */
+static int set_mode(int folder, const char *name)
+{
+    int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC), err;
+
+    if (fd < 0)
+        return -errno;
+    err = fchmod(fd, MODE) ? -errno : 0;
+    close(fd);
+    return err;
+}
+
 /* Under a hidden name first: with its mode, and whole also where it has to be copied. */
 static int keep(struct svl_ctx *ctx, struct upload *up, const struct svl_spooled *content,
                 const char *name)
@@ -138,8 +150,9 @@ static int keep(struct svl_ctx *ctx, struct upload *up, const struct svl_spooled
 
     if (err)
         return err;
-    fchmodat(up->folder, temporary, MODE, 0); /* in a sandbox it stays ours alone */
-    err = rename_free(up->folder, temporary, name);
+    err = set_mode(up->folder, temporary);
+    if (!err)
+        err = rename_free(up->folder, temporary, name);
     unlinkat(up->folder, temporary, 0); /* gone already, if it was renamed */
     return err;
 }

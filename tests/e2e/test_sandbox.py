@@ -59,6 +59,7 @@ def uploads_archives_and_the_cache_folder_work_in_the_sandbox(folder):
         equal(curl("-s", "-o", "/dev/null", "-w", "%{http_code}", "-u", "me:secret", "-T", folder + "/source",
                    s.url("/new")), b"201")
         equal(curl(s.url("/new")), open(folder + "/source", "rb").read())
+        equal(os.stat(folder + "/www/new").st_mode & 0o777, 0o644)
         assert curl(s.url("/?archive=zip"))[:4] == b"PK\x03\x04"
         equal(s.get("/page.html", headers={"Accept-Encoding": "gzip"})[1]["Content-Encoding"], "gzip")
     equal(sorted(os.listdir(folder + "/www")), ["new", "page.html"])
