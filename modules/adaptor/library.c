@@ -81,8 +81,9 @@ size_t MHD_get_reason_phrase_len_for(unsigned int code)
 /* Panics are serval's own: it ends the program with a line that says why. */
 void MHD_set_panic_func(MHD_PanicCallback cb, void *cls)
 {
-    (void)cb;
     (void)cls;
+    if (cb)
+        mhd_log(NULL, "MHD_set_panic_func(): not with serval, which ends the program itself");
 }
 
 static void hand_to(const struct MHD_Daemon *d, const char *format, ...)

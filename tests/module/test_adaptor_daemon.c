@@ -4,6 +4,7 @@
 /* ctest-module: adaptor */
 #include <criterion/criterion.h>
 
+#include "serval/log.h"
 #include "serval/mod/adaptor.h"
 #include "serval/str.h"
 
@@ -641,6 +642,31 @@ static void keep_log(void *cls, const char *format, va_list args)
 {
     (void)cls;
     vsnprintf(said, sizeof said, format, args);
+}
+
+static void keep_line(enum svl_level level, const char *line, void *arg)
+{
+    (void)level;
+    (void)arg;
+    snprintf(said, sizeof said, "%s", line);
+}
+
+static void panic(void *cls, const char *file, unsigned line, const char *reason)
+{
+    (void)cls;
+    (void)file;
+    (void)line;
+    (void)reason;
+}
+
+Test(adaptor_daemon, a_function_for_panics_is_not_taken_and_that_is_said)
+{
+    svl_log_to(keep_line, NULL);
+    MHD_set_panic_func(panic, NULL);
+    cr_assert(strstr(said, "MHD_set_panic_func"), "%s", said);
+    said[0] = '\0';
+    MHD_set_panic_func(NULL, NULL); /* what it is anyway */
+    cr_assert_str_eq(said, "");
 }
 
 Test(adaptor_daemon, what_cannot_be_kept_is_refused_and_said)
