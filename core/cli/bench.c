@@ -101,7 +101,7 @@ static struct {
     struct svl_worker *worker;
     struct svl_fetch fetch;
     atomic_bool stopping;
-    atomic_ulong in_flight;
+    atomic_ulong in_flight; /* requests, and posts that may begin some */
     uint64_t begin_us, end_us;
     uint64_t next; /* with --rate: requests begun */
     uint64_t counts[BUCKETS], max_us;
@@ -199,6 +199,7 @@ static void begin_all(struct svl_worker *worker, void *arg)
     bench.worker = worker;
     for (unsigned i = 0; i < wanted.connections * wanted.pipeline; i++)
         begin_at(bench.begin_us);
+    atomic_fetch_sub(&bench.in_flight, 1);
 }
 
 static void begin_due(struct svl_worker *worker, void *arg)
@@ -211,10 +212,18 @@ static void begin_due(struct svl_worker *worker, void *arg)
         uint64_t due = bench.begin_us + bench.next * 1000000 / wanted.rate;
 
         if (due > now)
-            return;
+            break;
         bench.next++;
         begin_at(due);
     }
+    atomic_fetch_sub(&bench.in_flight, 1);
+}
+
+static void post(svl_client_post_fn *fn)
+{
+    atomic_fetch_add(&bench.in_flight, 1);
+    if (svl_client_post(bench.client, fn, NULL) != 0)
+        atomic_fetch_sub(&bench.in_flight, 1);
 }
 
 static void sleep_ms(unsigned ms)
@@ -230,10 +239,10 @@ static void run_plan(void)
     uint64_t end = bench.begin_us + 1000ull * wanted.duration_ms;
 
     if (!wanted.rate)
-        svl_client_post(bench.client, begin_all, NULL);
+        post(begin_all);
     while (now_us() < end) {
         if (wanted.rate)
-            svl_client_post(bench.client, begin_due, NULL);
+            post(begin_due);
         sleep_ms(wanted.rate ? 1 : 10);
     }
     atomic_store(&bench.stopping, true);

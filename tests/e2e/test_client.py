@@ -234,6 +234,8 @@ def bench_keeps_to_its_rate(folder):
         many = bench("-d", "1s", "-c", "4", "--rate", "50", s.url("/100.txt"))
         assert 0 < many["requests"] <= 51, many
         assert many["p50_ms"] <= many["p99_ms"] <= many["max_ms"] * 1.02 + 0.01, many
+        many = bench("-d", "10ms", "-c", "8", s.url("/100.txt"))  # however late its thread begins
+        assert many["requests"] >= 8, many
         code, out, err = lib.run("bench", "-d", "200ms", s.url("/100.txt"))
         equal(code, 0, err)
         assert "99.9 %" in out and "####" in out, out
