@@ -149,7 +149,7 @@ def ask(place, method, path, fields=None, body=None, connection=None):
         own.request(method, path, body=body, headers=fields or {})
         answer = own.getresponse()
         data = answer.read()
-    except http.client.RemoteDisconnected:
+    except (ConnectionResetError, BrokenPipeError):  # a close, before or after all of the body is there
         return ("closed",)
     except http.client.IncompleteRead:
         return ("short", answer.status)

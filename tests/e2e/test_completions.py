@@ -64,10 +64,11 @@ zmodload zsh/zpty
 zpty shell zsh -f -i
 zpty -w shell 'PS1=; fpath=($PWD/functions $fpath); autoload -Uz compinit; compinit -u -d $PWD/dump'
 zpty -w shell 'zstyle ":completion:*" list-colors "no=<" ; setopt nolistbeep'
+zpty -w shell 'zstyle ":completion:*" insert-tab false' # else a tab with more behind it is a tab
 zpty -w shell 'compadd() { if [[ ${@[1,(i)(-|--)]} == *-(O|A|D)\\ * ]]; then builtin compadd "$@"; return; fi
 typeset -a hits; builtin compadd -A hits "$@"; print -rl -- "<hit>"${^hits}"</hit>"; builtin compadd "$@" }'
-zpty -w shell 'ready=yes; print "<$ready>"'
-zpty -r shell text '*<yes>*'
+zpty -w shell 'ready=yes; zle-line-init() { print -n "<$ready>" }; zle -N zle-line-init'
+zpty -r shell text '*<yes>*' # it edits the line: before, a ^U would be the terminal's
 zpty -n -w shell "$1"$'\t'
 zpty -n -w shell $'\x15''print "<$ready again>"'$'\n'
 zpty -r shell text '*<yes again>*'
