@@ -178,6 +178,15 @@ static void on_closed(uv_handle_t *handle)
     free(svl_container(handle, struct svl_listener, poll));
 }
 
+void svl_listeners_give(struct svl_worker *w, void (*give)(void *arg, int fd), void *arg)
+{
+    int fd;
+
+    for (struct svl_listener *l = w->listeners; l; l = l->next)
+        while (l->own && (fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0)
+            give(arg, fd);
+}
+
 void svl_listeners_close(struct svl_worker *w)
 {
     while (w->listeners) {

@@ -40,6 +40,9 @@ int svl_listener_add(struct svl_worker *worker, int fd, bool own,
 
 /* A connection has gone: accept again where that waited for one. */
 void svl_listeners_resume(struct svl_worker *worker);
+/* Before they are closed while others listen on: the connections that wait for the worker to accept
+ * them, and would be reset, are somebody else's. Of its own sockets only. */
+void svl_listeners_give(struct svl_worker *worker, void (*give)(void *arg, int fd), void *arg);
 void svl_listeners_close(struct svl_worker *worker);
 
 #endif

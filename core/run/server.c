@@ -40,6 +40,7 @@ struct runner {
     struct svl_links links;
     pthread_t thread;
     bool threaded;
+    atomic_bool alone; /* no thread could be had for it: nothing is given to it */
 };
 
 struct svl_server {
@@ -451,7 +452,12 @@ struct svl_worker *svl_server_worker(struct svl_server *s, unsigned index)
 
 static struct svl_worker *next_worker(struct svl_server *s)
 {
-    return &s->runners[atomic_fetch_add(&s->turn, 1) % s->n_runners].worker;
+    struct runner *r;
+
+    do /* the first one is never alone */
+        r = &s->runners[atomic_fetch_add(&s->turn, 1) % s->n_runners];
+    while (atomic_load(&r->alone));
+    return &r->worker;
 }
 
 void svl_server_take_pipe(struct svl_server *s, struct svl_worker *w, struct svl_pipe *end,
@@ -525,6 +531,11 @@ int svl_server_take(struct svl_server *s, int fd)
     return 0;
 }
 
+static void take(void *arg, int fd)
+{
+    svl_server_take(arg, fd);
+}
+
 /* Running ---------------------------------------------------------------------------------- */
 
 struct svl_server *svl_worker_server(const struct svl_worker *w)
@@ -592,6 +603,8 @@ int svl_server_run(struct svl_server *s)
         r->threaded = err == 0;
         if (err) { /* its sockets must not go on collecting clients that nobody accepts */
             svl_log(SVL_WARN, "worker: no thread for it: %s", strerror(err));
+            atomic_store(&r->alone, true);
+            svl_listeners_give(&r->worker, take, s);
             svl_listeners_close(&r->worker);
         }
     }
