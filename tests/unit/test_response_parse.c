@@ -125,6 +125,10 @@ Test(response_parse, framing)
     accepted("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n", 200, SVL_FRAMED_CHUNKED,
              true);
     cr_assert_eq(reply.content_length, -1);
+    accepted("HTTP/1.1 200 OK\r\nTransfer-Encoding:\tchunked \t\r\n\r\n", 200, SVL_FRAMED_CHUNKED,
+             true);
+    accepted("HTTP/1.1 200 OK\r\nContent-Length:\t3 \t\r\n\r\n", 200, SVL_FRAMED_LENGTH, true);
+    cr_assert_eq(reply.content_length, 3);
     accepted("HTTP/1.1 200 OK\r\n\r\n", 200, SVL_FRAMED_EOF, false);
     refused("HTTP/1.1 200 OK\r\nTransfer-Encoding: deflate\r\n\r\n", SVL_ERESPONSE);
     refused("HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\n", SVL_ERESPONSE);
