@@ -173,6 +173,10 @@ def echo(place):
     return [program("echo"), *at(place), "--workers", "1"]
 
 
+def blocker(place):
+    return [program("blocker"), f"127.0.0.1:{place['port']}"]
+
+
 def routes(place):
     return [program("routes"), *at(place), "--workers", "1",
             "--routes", str(BENCH / "lib" / "routes.txt")]
@@ -245,10 +249,10 @@ def evhttp(place):
     return [peer("evhttp"), *at(place)]
 
 
-SERVERS = {f.__name__: f for f in (floor, hello, echo, routes, serval, squeeze, fastcgi, nginx, h2o, lighttpd,
-                                   caddy, fasthttp, nethttp, hyper, libmicrohttpd, adaptor,
-                                   evhttp)}
-OURS = ("floor", "hello", "echo", "routes", "serval", "squeeze", "fastcgi", "adaptor")
+SERVERS = {f.__name__: f for f in (floor, hello, echo, blocker, routes, serval, squeeze, fastcgi, nginx,
+                                   h2o, lighttpd, caddy, fasthttp, nethttp, hyper, libmicrohttpd,
+                                   adaptor, evhttp)}
+OURS = ("floor", "hello", "echo", "blocker", "routes", "serval", "squeeze", "fastcgi", "adaptor")
 
 # Where a server tells its version, and what of that is it.
 VERSIONS = {
@@ -500,6 +504,29 @@ class SlowReaders:
             s.close()
         if lost:
             raise Broken(f"{self.server.name}: lost a slow reader")
+
+
+class Unanswered:
+    """with Unanswered(server, "/block"): a request that was not answered before the block ended,
+    and is answered after it."""
+
+    def __init__(self, server, path):
+        self.server, self.path = server, path
+
+    def __enter__(self):
+        self.socket = socket.create_connection(("127.0.0.1", self.server.port), timeout=10)
+        self.socket.sendall(f"GET {self.path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+
+    def __exit__(self, kind, *_):
+        with self.socket as s:
+            if kind:
+                return
+            s.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                raise Broken(f"{self.path} was answered too early: {s.recv(100)}")
+            s.settimeout(10)
+            if not s.recv(100).startswith(b"HTTP/1.1 200 "):
+                raise Broken(f"{self.path} was not answered")
 
 
 class Holding:

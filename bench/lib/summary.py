@@ -48,6 +48,19 @@ def best_p99(runs):
     return ours / min(others) if ours and others else None
 
 
+def best(runs, scenario, begins, ours="serval"):
+    """Ours over the best peer."""
+    records = case(runs, scenario, begins)
+    found = [tables.within_rounds(records, "cpu_us", ours, name)
+             for name in tables.servers_of(records) if name != ours]
+    return max((x for x in found if x), default=None)
+
+
+def beside(runs):
+    """p99 beside a handler that blocks, over p99 without it."""
+    return tables.within_rounds(case(runs, "blocked", ""), "load.p99_us", "beside it", "idle")
+
+
 def rows(runs):
     """(what, limit, value); "at most" unless the limit is negative, which is "at least"."""
     get = "ServerGet, {} per connection"
@@ -76,6 +89,12 @@ def rows(runs):
     yield "timeout that never passes, more ns per request", 30, more_ns(runs, "timeout")
     yield ("pending request with a deadline and its connection, bytes", 2048,
            single(runs, "waiting", "10,000 pending", "timeout", lambda r: r["pending_bytes"]))
+    yield "p99 of 100 connections beside a blocked handler, x without it", 2, beside(runs)
+    for size, limit in (("1,024", 0.9), ("102,400", 1), ("10,485,760", 1)):
+        yield (f"file of {size} bytes, server CPU per request, x the best peer", limit,
+               best(runs, "files", size))
+    yield ("304, server CPU per request, x nginx", 0.8,
+           ratio(runs, "unchanged", "", "serval", "nginx"))
     yield ("p99 with 1,000 connections at 70 % load, x the best peer", 1, best_p99(runs))
 
 
