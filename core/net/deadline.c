@@ -4,20 +4,21 @@
 
 void svl_timers_init(struct svl_timers *timers, void (*arm)(struct svl_timers *, uint64_t at))
 {
-    *timers = (struct svl_timers){.arm = arm};
+    *timers = (struct svl_timers){.arm = arm, .n = 1};
+    svl_list_init(&timers->queues[0].waiting);
 }
 
 static struct svl_timer_queue *queue_for(struct svl_timers *timers, unsigned ms)
 {
     struct svl_timer_queue *queue;
 
-    for (unsigned i = 0; i < timers->n; i++)
+    for (unsigned i = 1; i < timers->n; i++)
         if (timers->queues[i].ms == ms)
             return &timers->queues[i];
     if (timers->n == SVL_TIMER_QUEUES)
-        return &timers->queues[SVL_TIMER_QUEUES - 1];
+        return &timers->queues[0];
     queue = &timers->queues[timers->n++];
-    queue->ms = timers->n == SVL_TIMER_QUEUES ? 0 : ms;
+    queue->ms = ms;
     svl_list_init(&queue->waiting);
     return queue;
 }
@@ -35,15 +36,27 @@ static void insert(struct svl_list *waiting, struct svl_timer *timer)
     at->next = &timer->link;
 }
 
-void svl_timer_set(struct svl_timers *timers, struct svl_timer *timer, uint64_t now, unsigned ms)
+static void set(struct svl_timers *timers, struct svl_timer *timer, struct svl_timer_queue *queue,
+                uint64_t due)
 {
     svl_list_remove(&timer->link);
-    timer->due = now + ms;
-    insert(&queue_for(timers, ms)->waiting, timer);
+    timer->due = due;
+    insert(&queue->waiting, timer);
     if (timers->armed == 0 || timer->due < timers->armed) {
         timers->armed = timer->due;
         timers->arm(timers, timer->due);
     }
+}
+
+void svl_timer_set(struct svl_timers *timers, struct svl_timer *timer, uint64_t now, unsigned ms)
+{
+    set(timers, timer, queue_for(timers, ms), now + ms);
+}
+
+/* Points in time are as many as their users: no queue is made for how far off each is. */
+void svl_timer_set_at(struct svl_timers *timers, struct svl_timer *timer, uint64_t due)
+{
+    set(timers, timer, &timers->queues[0], due);
 }
 
 /* What is due moves to a list of its own first, so that a callback that sets timers cannot keep

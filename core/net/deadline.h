@@ -27,8 +27,9 @@ struct svl_timer_queue {
 
 struct svl_timers {
     unsigned n;
-    struct svl_timer_queue queues[SVL_TIMER_QUEUES]; /* the last one takes all other durations */
-    uint64_t armed; /* when the loop's timer fires; 0 = it does not */
+    struct svl_timer_queue
+        queues[SVL_TIMER_QUEUES]; /* the first one takes what has none of its own */
+    uint64_t armed;               /* when the loop's timer fires; 0 = it does not */
     void (*arm)(struct svl_timers *timers, uint64_t at);
 };
 
@@ -36,6 +37,9 @@ void svl_timers_init(struct svl_timers *timers, void (*arm)(struct svl_timers *,
 
 /* fire(timer) is called once, ms after now, unless it is set again or cleared before. */
 void svl_timer_set(struct svl_timers *timers, struct svl_timer *timer, uint64_t now, unsigned ms);
+
+/* The same at that time of the clock, which may have passed: then in the next run. */
+void svl_timer_set_at(struct svl_timers *timers, struct svl_timer *timer, uint64_t due);
 
 static inline void svl_timer_clear(struct svl_timer *timer)
 {

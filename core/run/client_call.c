@@ -88,12 +88,22 @@ static uint64_t body_limit(const struct svl_call *call)
 
 /* The end ---------------------------------------------------------------------------------- */
 
-uint64_t svl_call_clock(void)
+static uint64_t clock_ns(void)
 {
     struct timespec t;
 
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+uint64_t svl_call_clock(void)
+{
+    return clock_ns() / 1000;
+}
+
+uint64_t svl_in_ms(unsigned ms)
+{
+    return clock_ns() + (uint64_t)ms * 1000000;
 }
 
 /* 0 if it was before the call; else not 0, be it in the call's first microsecond. */
@@ -361,6 +371,10 @@ static int start(struct svl_call *call, const char **why)
 
     if (err)
         return err;
+    if (call->ask.deadline_ns && call->ask.deadline_ns <= clock_ns()) {
+        *why = "the deadline had passed before the call began";
+        return -ETIMEDOUT;
+    }
     if (url.n > 0 && url.p[0] == '/') {
         *why = "there is no back end for a URL that is a path";
         url = whole_url(call);
@@ -370,12 +384,25 @@ static int start(struct svl_call *call, const char **why)
     return svl_call_aim(call, url, why);
 }
 
+/* The loop's clock is CLOCK_MONOTONIC too, in whole milliseconds: never before the deadline. */
+static void set_deadline(struct svl_call *call)
+{
+    struct svl_worker *w = call->agent->worker;
+    unsigned ms =
+        call->ask.timeout_ms ? call->ask.timeout_ms : call->agent->client->config.timeout_ms;
+    uint64_t due = (call->ask.deadline_ns + 999999) / 1000000;
+
+    if (due && (ms == SVL_NEVER || due < svl_now_ms(w) + ms))
+        svl_timer_set_at(&w->timers, &call->deadline, due);
+    else if (ms != SVL_NEVER)
+        svl_timer_set(&w->timers, &call->deadline, svl_now_ms(w), ms);
+}
+
 struct svl_call *svl_call(struct svl_client *client, struct svl_worker *w,
                           const struct svl_fetch *ask, svl_done_fn *done, void *arg)
 {
     struct svl_agent *agent = svl_agent_of(client, w);
     struct svl_call *call = make(agent, ask, done, arg);
-    unsigned ms = ask->timeout_ms ? ask->timeout_ms : client->config.timeout_ms;
     const char *why = NULL;
     int err;
 
@@ -383,8 +410,7 @@ struct svl_call *svl_call(struct svl_client *client, struct svl_worker *w,
     if (ask->timing)
         call->began_us = svl_call_clock();
     err = start(call, &why);
-    if (ms != SVL_NEVER)
-        svl_timer_set(&w->timers, &call->deadline, svl_now_ms(w), ms);
+    set_deadline(call);
     if (err)
         svl_call_give_up(call, err, why);
     else

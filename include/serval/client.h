@@ -46,6 +46,7 @@ struct svl_fetch {
     int64_t give_length; /* of those together; -1 = not known: chunked (RFC 9112 7.1) */
 
     unsigned timeout_ms;    /* for all tries, from the look-up of the name on; 0 = the client's */
+    uint64_t deadline_ns;   /* or until then, see svl_in_ms(); 0 = none. What comes first counts */
     unsigned max_redirects; /* to follow (RFC 9110 15.4); 0 = none: 3xx is the reply */
     size_t max_body; /* of the response, decoded; above it SVL_ELIMIT; 0 = the client's, or none
                               * with on_piece */
@@ -56,6 +57,10 @@ struct svl_fetch {
     svl_reply_piece_fn *on_piece; /* NULL = the body is awaited whole */
     void *arg;                    /* of give, on_head and on_piece */
 };
+
+/* Any thread: the point in time that is ms from now, in nanoseconds of CLOCK_MONOTONIC, which is what
+ * uv_hrtime() tells. Several calls may have the same one; a call after it fails and sends nothing. */
+uint64_t svl_in_ms(unsigned ms);
 
 /* Microseconds since the call began; 0 = did not happen. Of the last try, when it was asked for. */
 struct svl_timing {

@@ -214,6 +214,10 @@ Test(behaviour_client, b182_the_shortest_time)
     peers_ask(&a, &(struct svl_fetch){.url = SVL_STR("http://x/"), .timeout_ms = 1});
     peers_pass(1);
     cr_assert_eq(a.error, -ETIMEDOUT);
+    peers_ask(&a, &(struct svl_fetch){.url = SVL_STR("http://x/"), .deadline_ns = 1});
+    peers_round();
+    cr_assert_eq(a.error, -ETIMEDOUT);
+    cr_assert_eq(a.tries, 0);
 }
 
 Test(behaviour_client, b183_a_get_with_a_body)

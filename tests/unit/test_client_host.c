@@ -148,6 +148,61 @@ Test(client_host, deadlines_count_while_waiting_and_while_reading)
     cr_assert(!peer_open(0));
 }
 
+/* Half an hour off, so that a slow machine does not come near it; the clock of the tests jumps there. */
+#define HALF_AN_HOUR 1800000
+
+Test(client_host, a_point_in_time_holds_over_tries_redirects_and_waiting)
+{
+    struct svl_fetch ask = {
+        .url = SVL_STR("http://x/"), .timeout_ms = SVL_NEVER, .max_redirects = 5};
+
+    OPEN(.io_ms = 2 * HALF_AN_HOUR, .idle_ms = 2 * HALF_AN_HOUR, .max_per_host = 1);
+    ask.deadline_ns = svl_in_ms(HALF_AN_HOUR);
+    peers_ask(&a, &ask);
+    peers_ask(&b, &ask);
+    peer_say(0, "HTTP/1.1 302 Found\r\nLocation: /there\r\nContent-Length: 0\r\n\r\n");
+    peers_pass(HALF_AN_HOUR / 2);
+    peer_reset(0);
+    peers_pass(HALF_AN_HOUR / 3);
+    cr_assert_eq(a.done + b.done, 0);
+    cr_assert_eq(peers_made(), 2);
+    peers_pass(HALF_AN_HOUR);
+    cr_assert_eq(a.done, 1);
+    cr_assert_eq(a.error, -ETIMEDOUT);
+    cr_assert_eq(b.done, 1);
+    cr_assert_eq(b.error, -ETIMEDOUT);
+    cr_assert_eq(counts().calls, 0);
+    cr_assert_eq(counts().connections, 0);
+}
+
+Test(client_host, the_nearer_of_duration_and_point_in_time_counts)
+{
+    struct svl_fetch ask = {.url = SVL_STR("http://x/"), .timeout_ms = 2 * HALF_AN_HOUR};
+
+    OPEN(.io_ms = 4 * HALF_AN_HOUR);
+    ask.deadline_ns = svl_in_ms(HALF_AN_HOUR);
+    peers_ask(&a, &ask);
+    ask.timeout_ms = HALF_AN_HOUR / 3;
+    peers_ask(&b, &ask);
+    peers_pass(HALF_AN_HOUR / 2);
+    cr_assert_eq(a.done, 0);
+    cr_assert_eq(b.error, -ETIMEDOUT);
+    peers_pass(HALF_AN_HOUR);
+    cr_assert_eq(a.error, -ETIMEDOUT);
+}
+
+Test(client_host, after_its_point_in_time_nothing_is_sent)
+{
+    OPEN(.backends = {"http://one"});
+    peers_ask(&a, &(struct svl_fetch){.url = SVL_STR("/"), .deadline_ns = svl_in_ms(0)});
+    cr_assert_eq(a.done, 0);
+    peers_round();
+    cr_assert_eq(a.done, 1);
+    cr_assert_eq(a.error, -ETIMEDOUT);
+    cr_assert_eq(a.tries, 0);
+    cr_assert_eq(peers_made(), 0);
+}
+
 Test(client_host, idle_connections_are_closed)
 {
     OPEN(.idle_ms = 100);

@@ -34,6 +34,12 @@ static enum svl_verdict fetched(struct svl_ctx *ctx, const struct svl_reply *rep
     return svl_text(ctx, reply->error ? 502 : reply->status, reply->body);
 }
 
+static enum svl_verdict fetched_late(struct svl_ctx *ctx, const struct svl_reply *reply, void *arg)
+{
+    (void)arg;
+    return svl_text(ctx, 502, reply->error == -ETIMEDOUT ? SVL_STR("timed out") : reply->body);
+}
+
 static enum svl_verdict fetched_all(struct svl_ctx *ctx, const struct svl_reply *const *replies,
                                     unsigned n, void *arg)
 {
@@ -65,6 +71,11 @@ static enum svl_verdict handle(struct svl_ctx *ctx, void *arg)
     if (svl_str_eq(path, SVL_STR("/wait")))
         return svl_fetch(ctx, client, &(struct svl_fetch){.url = url_in(ctx, "/slow")}, fetched,
                          NULL);
+    if (svl_str_eq(path, SVL_STR("/until")))
+        return svl_fetch(
+            ctx, client,
+            &(struct svl_fetch){.url = url_in(ctx, "/slow"), .deadline_ns = svl_in_ms(20)},
+            fetched_late, NULL);
     if (svl_str_eq(path, SVL_STR("/all")))
         return svl_fetch_all(
             ctx, client,
@@ -82,7 +93,12 @@ static void *run(void *arg)
 
 static void begin(void)
 {
-    struct svl_server_config config = {.listen = {"127.0.0.1:0"}, .handler = handle, .workers = 1};
+    struct svl_server_config config = {
+        .listen = {"127.0.0.1:0"},
+        .handler = handle,
+        .workers = 1,
+        .grace_ms = 1, /* nobody waits for what /slow holds */
+    };
 
     memset(big, 'b', sizeof big);
     cr_assert_eq(svl_client_open(&client, &(struct svl_client_config){0}), 0);
@@ -196,6 +212,40 @@ Test(client_sync, the_time_is_up)
     cr_assert_not_null(reply->why);
     svl_reply_free(reply);
     echo("/echo", SVL_STR("the next one is fine"));
+}
+
+/* Not before, and long before the client's own 60 s. */
+Test(client_sync, the_point_in_time_has_come)
+{
+    uint64_t deadline = svl_in_ms(20);
+    char url[200];
+    struct svl_fetch ask = {.url = svl_str_of(url_of(url, "/slow")), .deadline_ns = deadline};
+    struct svl_reply *reply;
+
+    cr_assert_eq(svl_http_do(client, &ask, &reply), -ETIMEDOUT);
+    cr_assert_geq(svl_in_ms(0), deadline);
+    cr_assert_lt(svl_in_ms(0), deadline + 30 * UINT64_C(1000000000));
+    cr_assert_eq(reply->tries, 1);
+    svl_reply_free(reply);
+    cr_assert_eq(svl_http_do(client, &ask, &reply), -ETIMEDOUT);
+    cr_assert_eq(reply->tries, 0);
+    svl_reply_free(reply);
+    ask.deadline_ns = svl_in_ms(60000);
+    ask.url = svl_str_of(url_of(url, "/echo"));
+    cr_assert_eq(svl_http_do(client, &ask, NULL), 0);
+}
+
+Test(client_sync, handlers_fetch_until_a_point_in_time)
+{
+    struct svl_reply *reply;
+    char url[200];
+
+    cr_assert_eq(
+        svl_http_do(client, &(struct svl_fetch){.url = svl_str_of(url_of(url, "/until"))}, &reply),
+        0);
+    cr_assert_eq(reply->status, 502);
+    cr_assert(svl_str_eq(reply->body, SVL_STR("timed out")), "%.*s", SVL_FMT(reply->body));
+    svl_reply_free(reply);
 }
 
 Test(client_sync, without_a_client_of_ones_own)
