@@ -5,7 +5,7 @@
  *   micro_values NAME N     does it N times, for callgrind
  *   micro_values --names    the names
  *
- * bench/values compares the two. Results are kept from the optimiser, nothing else is. */
+ * `bench/run values` compares the two. Results are kept from the optimiser, nothing else is. */
 #include "base/arena.h"
 #include "base/check.h"
 #include "http/parse.h"

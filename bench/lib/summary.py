@@ -61,6 +61,40 @@ def beside(runs):
     return tables.within_rounds(case(runs, "blocked", ""), "load.p99_us", "beside it", "idle")
 
 
+def worst(runs, scenario, begins, other, operation=""):
+    """The largest of the operations' times, as a part of the other's."""
+    records = [r for r in case(runs, scenario, begins) if r["operation"].startswith(operation)]
+    ratios = [tables.within_rounds([r for r in records if r["operation"] == name], "op_ns", "serval", other)
+              for name in dict.fromkeys(r["operation"] for r in records)]
+    return max((x for x in ratios if x), default=None)
+
+
+def outward(runs):
+    """Targets of the client, the small operations and the router."""
+    one = "CPU time of one"
+    yield ("client, fake connection, ns x fasthttp", 0.4,
+           worst(runs, "clients", one, "fasthttp", "ClientGetTimeout"))
+    yield ("client, fake connection, allocations", 0,
+           single(runs, "clients", one, "serval",
+                  lambda r: r.get("allocations")))
+    for what, limit in (("Inmemory", 0.4), ("TCP", 0.85)):
+        yield (f"client, end to end, {what}, worst of all callers, ns x fasthttp", limit,
+               max((x for count in (1, 10, 100, 1000)
+                    if (x := worst(runs, "clients", one, "fasthttp", f"ClientGetEndToEnd{count}{what}"))),
+                   default=None))
+    yield ("pipeline client, worst of all callers, ns x fasthttp", 0.5,
+           worst(runs, "clients", one, "fasthttp", "Pipeline"))
+    yield ("client's CPU per request, worst of all callers, x libcurl multi", 0.5,
+           worst(runs, "clients", "CPU time of the client", "libcurl"))
+    yield ("idle connection of the client's pool, bytes", 512,
+           single(runs, "clients", "an idle", "serval", lambda r: r["struct_bytes"]))
+    yield "small operations, worst of all, ns x fasthttp", 0.5, worst(runs, "values", "", "fasthttp")
+    for name in ("github", "static", "gplus", "parse"):
+        for other in ("httprouter", "fasthttp/router"):
+            yield (f"lookup of a route, {name}, x {other}", 0.5,
+                   worst(runs, "routers", "ns of a lookup, in the order", other, name))
+
+
 def rows(runs):
     """(what, limit, value); "at most" unless the limit is negative, which is "at least"."""
     get = "ServerGet, {} per connection"
@@ -96,6 +130,7 @@ def rows(runs):
     yield ("304, server CPU per request, x nginx", 0.8,
            ratio(runs, "unchanged", "", "serval", "nginx"))
     yield ("p99 with 1,000 connections at 70 % load, x the best peer", 1, best_p99(runs))
+    yield from outward(runs)
 
 
 def targets_text(runs):

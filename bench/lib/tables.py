@@ -128,6 +128,32 @@ def pending_table(records):
                  [[r["server"], f"{r['pending_ns']:,}", f"{r['pending_bytes']:,}"] for r in records])
 
 
+def operations_table(records):
+    names = servers_of(records)
+    more = [key for key in ("allocations", "tree_bytes") if any(key in r for r in records)]
+    rows = []
+    for operation in dict.fromkeys(r["operation"] for r in records):
+        mine = [r for r in records if r["operation"] == operation]
+        row = [operation]
+        for name in names:
+            found = [r["op_ns"] for r in mine if r["server"] == name]
+            row.append(spread(found, 1) if found else "")
+        for name in names[1:]:
+            ratio = within_rounds(mine, "op_ns", names[0], name)
+            row.append(f"{ratio:.2f}" if ratio else "")
+        for key in more:
+            found = {r["server"]: r[key] for r in mine if key in r}
+            row.append(" / ".join(f"{found[name]:,.6g}" for name in names if name in found))
+        rows.append(row)
+    columns = ["operation"] + [f"{name} ns (min..max)" for name in names]
+    columns += [f"x {name}" for name in names[1:]] + [key.replace("_", " ") for key in more]
+    return table(columns, rows)
+
+
+def struct_table(records):
+    return table(["what", "bytes"], [[r["case"], str(r["struct_bytes"])] for r in records])
+
+
 def idle_table(records):
     return table(["server", "RSS bytes/connection", "PSS bytes/connection", "RSS MiB before",
                   "after"],
@@ -159,8 +185,8 @@ def rss_table(records):
                   + [f"{r['binary_bytes'] / 1024:,.0f}"] for r in records])
 
 
-TABLES = {"twin": twins_table, "chain_ns": chain_table, "pending_ns": pending_table,
-          "per_connection": idle_table, "counts": allocs_table, "calls": syscalls_table,
+TABLES = {"op_ns": operations_table, "struct_bytes": struct_table, "twin": twins_table, "chain_ns": chain_table,
+          "pending_ns": pending_table, "per_connection": idle_table, "counts": allocs_table, "calls": syscalls_table,
           "memory": rss_table, "cpu_us": timed_table}
 
 
