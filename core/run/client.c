@@ -28,6 +28,10 @@ static int complete(struct svl_client_config *c)
     DEFAULT(c->resolve_ms, 60000);
     DEFAULT(c->max_dials, 128);
     DEFAULT(c->penalty_ms, 3000);
+    DEFAULT(c->probe_ms, 5000);
+    DEFAULT(c->probe_timeout_ms, 1000);
+    DEFAULT(c->probe_falls, 3);
+    DEFAULT(c->probe_rises, 2);
     if (c->max_fields <= 250)
         return 0;
     svl_log(SVL_ALERT, "client: at most 250 header fields");
@@ -66,6 +70,10 @@ static int set_up(struct svl_client *client)
         err = svl_routes_open(client, &why);
     if (!err && svl_backends_open(client) != 0) {
         why = "a back end is http://host:port";
+        err = SVL_ECONFIG;
+    }
+    if (!err && svl_probes_open(client) != 0) {
+        why = "probe_path is a path, like /health";
         err = SVL_ECONFIG;
     }
     if (!err && !is_one_line(client->config.name)) {
@@ -113,6 +121,7 @@ void svl_client_close(struct svl_client *client)
     SVL_MISUSE_IF(
         atomic_load(&client->agents) > 0,
         "svl_client_close: close the servers and loops that use it first, free kept replies");
+    svl_probes_close(client);
     svl_routes_close(client);
     svl_backends_close(client);
     pthread_mutex_destroy(&client->lock);
@@ -175,6 +184,7 @@ static void close_agent(struct svl_attached *attached)
 
     agent->closing = true;
     svl_list_remove(&attached->link);
+    svl_timer_clear(&agent->probe);
     end_calls(agent);
     each_host(agent, svl_host_drop);
     close_connections(agent);
@@ -207,6 +217,7 @@ static struct svl_agent *make(struct svl_client *client, struct svl_worker *w)
         svl_list_init(&agent->buckets[i]);
     svl_list_append(&w->attached, &agent->attached.link);
     atomic_fetch_add(&client->agents, 1);
+    svl_probes_begin(agent);
     return agent;
 }
 

@@ -50,6 +50,9 @@ struct svl_client {
     const char *no_proxy;
     char *name, *connect_to, *proxy_text; /* texts of our own */
     struct svl_backends *backends;
+    struct svl_client
+        *prober; /* client_probe.c: asks the back ends how they are; NULL = nobody does */
+    char *probe_path;
 
     pthread_mutex_t lock;
     struct svl_thread *thread; /* client_sync.c: started when it is first needed */
@@ -75,6 +78,7 @@ struct svl_agent {
     struct svl_host *last;                     /* the one that was asked last */
     unsigned n_hosts, n_calls, n_dials;
     struct svl_list short_of_dials; /* svl_host::starved: over max_dials */
+    struct svl_timer probe;         /* client_probe.c */
     unsigned turn;                  /* of connect_to */
     bool closing, ended;
 };
@@ -277,6 +281,23 @@ int svl_backends_open(struct svl_client *client);
 void svl_backends_close(struct svl_client *client);
 struct svl_backend *svl_backend_pick(struct svl_agent *agent, svl_str *base);
 void svl_backend_done(struct svl_call *call);
+
+/* Back ends whose probe is due and taken by who asks, at most SVL_MAX_BACKENDS: each is told of by
+ * svl_backend_probed(). *next: when to ask again. */
+struct svl_due {
+    struct svl_backend *backend;
+    svl_str base; /* the back end's, until it is told of */
+};
+unsigned svl_backends_due(struct svl_client *client, uint64_t now_ms, struct svl_due *due,
+                          uint64_t *next);
+enum svl_probed { SVL_PROBED_NOTHING, SVL_PROBED_WELL, SVL_PROBED_ILL };
+void svl_backend_probed(struct svl_client *client, struct svl_backend *backend,
+                        enum svl_probed what, const char *why);
+
+/* client_probe.c */
+int svl_probes_open(struct svl_client *client);
+void svl_probes_close(struct svl_client *client);
+void svl_probes_begin(struct svl_agent *agent);
 
 /* client_sync.c */
 void svl_client_thread_stop(struct svl_client *client);

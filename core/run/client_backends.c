@@ -1,10 +1,12 @@
 /* Back ends: which one gets a call whose URL is a path. They are the client's, not a loop's: the fewest
  * calls on their way, counted over all threads, then the fewest so far. A failure counts as a call for a
- * while, so that one that is not well is asked less, and never not at all. */
+ * while, so that one that is not well is asked less, and never not at all. One whose probes fail
+ * (client_probe.c) is asked only when all others are no better. */
 #include "run/client.h"
 
 #include "base/check.h"
 #include "serval/error.h"
+#include "serval/log.h"
 #include "serval/uri.h"
 
 #include <stdlib.h>
@@ -17,7 +19,10 @@ struct svl_backend {
     uint64_t total;
     uint64_t failed_ms[MAX_PENALTIES]; /* a ring: when they end, of [first, first + n) */
     unsigned first, n;
-    svl_str base; /* "http://10.0.0.1:8080" */
+    bool probing, down;
+    unsigned falls, rises;  /* probes on end that failed, or did not */
+    uint64_t next_probe_ms; /* 0 = at once */
+    svl_str base;           /* "http://10.0.0.1:8080" */
     char text[];
 };
 
@@ -117,6 +122,21 @@ void svl_backends_close(struct svl_client *client)
     free(client->backends);
 }
 
+int svl_client_backend_is_up(struct svl_client *client, svl_str url)
+{
+    struct svl_backends *backends = client->backends;
+    unsigned i;
+    int result = check(&url);
+
+    if (result)
+        return result;
+    pthread_mutex_lock(&client->lock);
+    i = place_of(backends, url);
+    result = i == backends->n ? SVL_EGONE : !backends->at[i]->down;
+    pthread_mutex_unlock(&client->lock);
+    return result;
+}
+
 static unsigned load_of(struct svl_backend *backend, uint64_t now)
 {
     while (backend->n > 0 && backend->failed_ms[backend->first] <= now) {
@@ -124,6 +144,14 @@ static unsigned load_of(struct svl_backend *backend, uint64_t now)
         backend->n--;
     }
     return backend->pending + backend->n;
+}
+
+static bool better(const struct svl_backend *backend, unsigned load, const struct svl_backend *best,
+                   unsigned least)
+{
+    if (!best || backend->down != best->down)
+        return !best || best->down;
+    return load < least || (load == least && backend->total < best->total);
 }
 
 struct svl_backend *svl_backend_pick(struct svl_agent *agent, svl_str *base)
@@ -139,7 +167,7 @@ struct svl_backend *svl_backend_pick(struct svl_agent *agent, svl_str *base)
         struct svl_backend *backend = backends->at[i];
         unsigned load = load_of(backend, now);
 
-        if (!best || load < least || (load == least && backend->total < best->total)) {
+        if (better(backend, load, best, least)) {
             best = backend;
             least = load;
         }
@@ -177,6 +205,66 @@ void svl_backend_done(struct svl_call *call)
     if (!well && backend->n < MAX_PENALTIES)
         backend->failed_ms[(backend->first + backend->n++) % MAX_PENALTIES] =
             svl_now_ms(call->agent->worker) + client->config.penalty_ms;
+    unref(backend);
+    pthread_mutex_unlock(&client->lock);
+}
+
+/* Probes ------------------------------------------------------------------------------------ */
+
+unsigned svl_backends_due(struct svl_client *client, uint64_t now_ms, struct svl_due *due,
+                          uint64_t *next)
+{
+    struct svl_backends *backends = client->backends;
+    unsigned n = 0;
+
+    *next = now_ms + client->config.probe_ms;
+    pthread_mutex_lock(&client->lock);
+    for (unsigned i = 0; i < backends->n; i++) {
+        struct svl_backend *backend = backends->at[i];
+
+        if (backend->probing)
+            continue;
+        if (backend->next_probe_ms <= now_ms) {
+            backend->probing = true;
+            backend->refs++;
+            backend->next_probe_ms = now_ms + client->config.probe_ms;
+            due[n++] = (struct svl_due){backend, backend->base};
+        }
+        if (backend->next_probe_ms < *next)
+            *next = backend->next_probe_ms;
+    }
+    pthread_mutex_unlock(&client->lock);
+    return n;
+}
+
+/* Returns whether it has changed. What failed before it went down has been paid for. */
+static bool count_probe(const struct svl_client_config *config, struct svl_backend *backend,
+                        bool well)
+{
+    backend->falls = well ? 0 : backend->falls + 1;
+    backend->rises = well ? backend->rises + 1 : 0;
+    if (backend->down ? backend->rises < config->probe_rises : backend->falls < config->probe_falls)
+        return false;
+    backend->down = !backend->down;
+    backend->n = 0;
+    return true;
+}
+
+void svl_backend_probed(struct svl_client *client, struct svl_backend *backend,
+                        enum svl_probed what, const char *why)
+{
+    bool well = what == SVL_PROBED_WELL, changed;
+
+    pthread_mutex_lock(&client->lock);
+    backend->probing = false;
+    /* One that only the probe still holds was removed. */
+    changed = backend->refs > 1 && what != SVL_PROBED_NOTHING &&
+              count_probe(&client->config, backend, well);
+    pthread_mutex_unlock(&client->lock);
+    if (changed)
+        svl_log(well ? SVL_INFO : SVL_WARN, "client: back end %.*s %s%s", SVL_FMT(backend->base),
+                well ? "is back" : "is left out: ", well ? "" : why);
+    pthread_mutex_lock(&client->lock);
     unref(backend);
     pthread_mutex_unlock(&client->lock);
 }

@@ -102,7 +102,7 @@ static inline svl_str svl_reply_header(const struct svl_reply *reply, enum svl_h
 /* Whether a failed try is made again, instead of the rule (below). `attempt` counts from 1. */
 typedef bool svl_retry_fn(const struct svl_fetch *ask, unsigned attempt, int error, void *arg);
 
-/* Whether a back end is well, by its reply (or its error). */
+/* Whether a back end is well, by its reply (or its error). Must not block. */
 typedef bool svl_healthy_fn(const struct svl_reply *reply, void *arg);
 
 /* Makes a connection to host:port in place of the client's own ways. Loop thread; must not block.
@@ -170,6 +170,18 @@ struct svl_client_config {
     svl_healthy_fn *healthy; /* NULL = there was a response and its status was below 500 */
     void *healthy_arg;
     unsigned penalty_ms;
+
+    /* Probes: "/health" is fetched from every back end by one of the loops that use the client, in turn,
+     * whether there are calls or not. One that fails probe_falls times on end is left out until it has
+     * answered probe_rises times on end; when all are left out, all are asked again. They have connections
+     * of their own, outside of max_per_host. */
+    const char *probe_path;        /* NULL = there are none */
+    unsigned probe_ms;             /* from one to the next of a back end; 0 = 5 s */
+    unsigned probe_timeout_ms;     /* of one; 0 = 1 s */
+    unsigned probe_falls;          /* 0 = 3 */
+    unsigned probe_rises;          /* 0 = 2 */
+    svl_healthy_fn *probe_healthy; /* NULL = the status is 200 to 399 */
+    void *probe_arg;
 };
 
 /* Returns 0, or SVL_ECONFIG after saying why with svl_log(). */
@@ -183,6 +195,9 @@ void svl_client_close(struct svl_client *client);
  * SVL_EGONE for removing one that is not there. Calls on their way end where they are. */
 int svl_client_add_backend(struct svl_client *client, svl_str url);
 int svl_client_remove_backend(struct svl_client *client, svl_str url);
+
+/* Any thread: whether calls go there. 1; 0 when its probes have failed; SVL_EGONE if it is not there. */
+int svl_client_backend_is_up(struct svl_client *client, svl_str url);
 
 /* What a client does on one loop. */
 struct svl_client_counts {
