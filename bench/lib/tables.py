@@ -35,6 +35,9 @@ def table(columns, rows):
 
 
 def spread(values, digits=2):
+    """What was not measured is an empty cell."""
+    if not values:
+        return ""
     return (f"{statistics.median(values):.{digits}f} "
             f"({min(values):.{digits}f}..{max(values):.{digits}f})")
 
@@ -96,10 +99,11 @@ def twins_table(records):
             row.append(f"{ratio:.3f}" if ratio else "")
         if counted:
             row.append(f"{mine[0].get('instructions', 0):,.0f}")
-        for name in names:
+        for name in names if counted else []:
             found = [r["allocations"] for r in mine if r["server"] == name and "allocations" in r]
-            row += [f"{statistics.median(found):.2f}"] if found else [""] if counted else []
-        row.append(" / ".join(f"{median_of(mine, 'bytes', name):,.0f}" for name in names))
+            row.append(f"{statistics.median(found):.2f}" if found else "")
+        sizes = [median_of(mine, "bytes", name) for name in names]
+        row.append(" / ".join(f"{size:,.0f}" for size in sizes if size))
         rows.append(row)
     columns = (["operation"] + [f"{name} ns" for name in names]
                + [f"{names[0]} x {name}" for name in others])
@@ -136,8 +140,7 @@ def operations_table(records):
         mine = [r for r in records if r["operation"] == operation]
         row = [operation]
         for name in names:
-            found = [r["op_ns"] for r in mine if r["server"] == name]
-            row.append(spread(found, 1) if found else "")
+            row.append(spread([r["op_ns"] for r in mine if r["server"] == name], 1))
         for name in names[1:]:
             ratio = within_rounds(mine, "op_ns", names[0], name)
             row.append(f"{ratio:.2f}" if ratio else "")
