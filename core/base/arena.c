@@ -8,7 +8,7 @@
 /* Every block, from the pool or of its own, begins with this. */
 struct svl_arena_block {
     struct svl_arena_block *next;
-    bool own; /* malloc, not the pool */
+    size_t own; /* bytes of a malloc; 0 = it is the pool's */
 };
 
 struct svl_arena_cleanup {
@@ -39,7 +39,7 @@ static char *add_block(struct svl_arena *arena, size_t size, bool own)
     struct svl_arena_block *block = own ? svl_malloc(HEADER + size) : svl_pool_get(arena->pool);
 
     block->next = arena->blocks;
-    block->own = own;
+    block->own = own ? HEADER + size : 0;
     arena->blocks = block;
     return (char *)block + HEADER;
 }
@@ -110,6 +110,15 @@ void svl_arena_on_free(struct svl_arena *arena, void (*fn)(void *arg), void *arg
     cleanup->arg = arg;
     cleanup->next = arena->cleanups;
     arena->cleanups = cleanup;
+}
+
+size_t svl_arena_size(const struct svl_arena *arena)
+{
+    size_t size = 0;
+
+    for (const struct svl_arena_block *b = arena->blocks; b; b = b->next)
+        size += b->own ? b->own : SVL_ARENA_BLOCK;
+    return size;
 }
 
 void svl_arena_finish(struct svl_arena *arena)

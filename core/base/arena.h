@@ -51,6 +51,9 @@ static inline svl_str svl_text_view(const struct svl_text *text)
 /* fn(arg) is called by finish, the last one first. */
 void svl_arena_on_free(struct svl_arena *arena, void (*fn)(void *arg), void *arg);
 
+/* Bytes of its blocks. Looks at each of them. */
+size_t svl_arena_size(const struct svl_arena *arena);
+
 /* Clean-ups, then all memory. */
 void svl_arena_finish(struct svl_arena *arena);
 

@@ -121,7 +121,9 @@ static int on_body(llhttp_t *ll, const char *at, size_t len)
         p->stopped = true;
         return HPE_PAUSED;
     }
-    return status ? refuse(p, status, status == 413 ? "the body is too large" : NULL) : 0;
+    if (status == 413 && !p->why)
+        p->why = "the body is too large";
+    return status ? refuse(p, status, p->why) : 0;
 }
 
 /* What follows the last chunk is not llhttp's. */

@@ -494,10 +494,15 @@ static void disown(struct svl_exchange *x)
         cancel(&x->pub, x->cancel_arg); /* may resume, and so free x: last use */
 }
 
-/* For what is made of a body: a text that grows to its size has up to twice the room. */
-static size_t budget_of(const struct svl_limits *limits)
+size_t svl_exchange_held(const struct svl_exchange *x)
 {
-    return limits->max_body < SIZE_MAX / 4 ? 2 * limits->max_body + SVL_ARENA_BLOCK : SIZE_MAX;
+    size_t held = sizeof *x + svl_arena_size(&x->arena);
+
+    if (x->head_chunk)
+        held += x->head_chunk->cap;
+    if (x->body_chunk && x->body_chunk != x->head_chunk)
+        held += x->body_chunk->cap;
+    return held;
 }
 
 struct svl_exchange *svl_exchange_open(struct svl_worker *w, struct svl_wire *wire,
@@ -508,7 +513,7 @@ struct svl_exchange *svl_exchange_open(struct svl_worker *w, struct svl_wire *wi
     struct svl_exchange *x = svl_pool_get(&w->exchanges);
 
     memset(x, 0, offsetof(struct svl_exchange, parser));
-    svl_arena_init(&x->arena, x->memory, sizeof x->memory, &w->blocks, budget_of(limits));
+    svl_arena_init(&x->arena, x->memory, sizeof x->memory, &w->blocks, limits->max_made);
     svl_parser_begin(&x->parser, &x->pub.req, limits, &x->arena);
     x->magic = SVL_EXCHANGE_MAGIC;
     x->state = SVL_READING;

@@ -144,6 +144,9 @@ struct svl_exchange *svl_exchange_open(struct svl_worker *worker, struct svl_wir
                                        const struct svl_limits *limits,
                                        const struct svl_address *peer);
 
+/* Bytes of memory that it holds. Looks at each block of the arena: not for every request. */
+size_t svl_exchange_held(const struct svl_exchange *x);
+
 void svl_exchange_start(struct svl_exchange *x);              /* the head is complete */
 void svl_exchange_body(struct svl_exchange *x, svl_str body); /* what want_body asked for */
 void svl_exchange_piece(struct svl_exchange *x, svl_str piece, bool last);

@@ -309,6 +309,32 @@ static void h1_replace(struct svl_wire *wire, struct svl_exchange *old, struct s
 
 /* Bodies in -------------------------------------------------------------------------------- */
 
+/* Bytes of memory that the connection holds. */
+static size_t held_by(struct svl_conn *c)
+{
+    struct h1 *h = h1_of(c);
+    size_t held = svl_conn_size();
+
+    if (h->chunk && !(h->x && (h->x->head_chunk == h->chunk || h->x->body_chunk == h->chunk)))
+        held += h->chunk->cap;
+    if (c->out)
+        held += c->out->chunk->cap;
+    return h->x ? held + svl_exchange_held(h->x) : held;
+}
+
+/* How much room what has come to n bytes gets: four times that, but no more than the connection may
+ * hold. 0 = not even n. */
+static size_t room_for(struct svl_conn *c, size_t n)
+{
+    const struct svl_limits *limits = &service(c)->limits;
+    size_t most = limits->max_held ? limits->max_held - svl_held_share(limits) : SIZE_MAX;
+    size_t held = held_by(c), left = held < most ? most - held : 0;
+
+    if (left < n)
+        return 0;
+    return left / 4 < n ? left : 4 * n;
+}
+
 static struct svl_chunk *grow(struct svl_conn *c, struct svl_chunk *old, size_t room)
 {
     struct svl_chunk *chunk = svl_chunk_new(&c->worker->chunks, room);
@@ -349,7 +375,11 @@ static int collect(void *arg, const char *data, size_t n)
     if (!chunk || chunk->cap - chunk->len < n) {
         if (svl_worker_is_full(c->worker))
             return full(c, x);
-        room = 4 * ((chunk ? chunk->len : 0) + n);
+        room = room_for(c, (chunk ? chunk->len : 0) + n);
+        if (room == 0) {
+            x->parser.why = "the body needs more memory than a connection may hold";
+            return 413;
+        }
         if (length > 0 && room > (size_t)length)
             room = (size_t)length;
         x->body_chunk = chunk = grow(c, chunk, room);
@@ -429,6 +459,8 @@ static void refuse(struct h1 *h, int status, const char *why)
     svl_exchange_refuse(h->x, status, why);
 }
 
+#define HEAD_ROOM 512 /* bytes that shall be free behind what has come of a head */
+
 /* Returns false when more bytes are needed, or nothing is parsed any more. */
 static bool parse_head(struct h1 *h, const char **data, size_t *n)
 {
@@ -438,8 +470,11 @@ static bool parse_head(struct h1 *h, const char **data, size_t *n)
 
     *data += used;
     *n -= used;
-    if (parsed == SVL_PARSE_MORE)
+    if (parsed == SVL_PARSE_MORE) {
+        if (room_for(conn_of(x->wire), x->parser.head_len + *n + HEAD_ROOM) == 0)
+            refuse(h, 431, "the head needs more memory than a connection may hold");
         return false;
+    }
     if (parsed == SVL_PARSE_REFUSED) {
         refuse(h, x->parser.status, x->parser.why);
         return false;
@@ -538,8 +573,13 @@ static void keep_head(struct svl_conn *c, struct h1 *h, const char *begin, const
 
     if (!h->x->first_ms)
         h->x->first_ms = svl_now_ms(c->worker);
-    if (!old || begin != old->bytes || old->refs > 1 || old->cap - n < 512) {
-        chunk = svl_chunk_new(&c->worker->chunks, n < 3500 ? 4000 : 4 * n);
+    if (!old || begin != old->bytes || old->refs > 1 || old->cap - n < HEAD_ROOM) {
+        size_t room = n < 3500 ? 4000 : room_for(c, n);
+
+        if (room <
+            n + HEAD_ROOM) /* answers in front of it have begun to wait since it was parsed */
+            room = n + HEAD_ROOM;
+        chunk = svl_chunk_new(&c->worker->chunks, room);
         memcpy(chunk->bytes, begin, n);
         svl_parser_moved(&h->x->parser, begin, chunk->bytes);
         svl_chunk_unref(old);

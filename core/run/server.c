@@ -27,7 +27,8 @@
 #include <unistd.h>
 
 #define MAX_WORKERS 256
-#define SPARE_FILES 64 /* descriptors that are not for connections */
+#define LEAST_HELD 262144 /* a chunk for what was read, one for what waits, and some more */
+#define SPARE_FILES 64    /* descriptors that are not for connections */
 
 struct place {
     struct svl_endpoint endpoint;
@@ -126,6 +127,34 @@ static size_t half_of_memory(void)
 
 #define DEFAULT(field, value) ((field) = (field) ? (field) : (value))
 
+/* What the other limits may add up to, so that they are those a request meets first. */
+static size_t enough_for_a_connection(const struct svl_server_config *c)
+{
+    size_t usual = 16 << 20;
+
+    if (c->max_body > SIZE_MAX / 16)
+        return SIZE_MAX;
+    return 8 * c->max_body + 65536 > usual ? 8 * c->max_body + 65536 : usual;
+}
+
+static struct svl_limits limits_of(const struct svl_server_config *c)
+{
+    struct svl_limits limits = {
+        .max_target = c->max_target,
+        .max_head = c->max_head,
+        .max_fields = c->max_fields,
+        .max_body = c->max_body,
+        .max_chunk_overhead = c->max_head,
+        .max_held = c->max_connection_memory,
+    };
+
+    /* A text that grows to the body's size has up to twice the room. */
+    limits.max_made = svl_held_share(&limits);
+    if (c->max_body < SIZE_MAX / 4 && 2 * c->max_body + SVL_ARENA_BLOCK < limits.max_made)
+        limits.max_made = 2 * c->max_body + SVL_ARENA_BLOCK;
+    return limits;
+}
+
 static int complete(struct svl_server_config *c)
 {
     if (c->loop)
@@ -151,11 +180,18 @@ static int complete(struct svl_server_config *c)
     DEFAULT(c->address_prefix, 64);
     DEFAULT(c->retry_after, 1);
     DEFAULT(c->max_memory, half_of_memory());
+    DEFAULT(c->max_connection_memory, enough_for_a_connection(c));
     if (c->no_keep_alive)
         c->max_requests = 1;
     DEFAULT(c->max_connections, connections_by_files(c->workers));
     if (c->workers > MAX_WORKERS || c->max_fields > 250) {
         svl_log(SVL_ALERT, "server: at most %d workers and 250 header fields", MAX_WORKERS);
+        return SVL_ECONFIG;
+    }
+    if (c->max_connection_memory < LEAST_HELD) {
+        svl_log(SVL_ALERT,
+                "server: max_connection_memory: give at least %d bytes, a connection needs them",
+                LEAST_HELD);
         return SVL_ECONFIG;
     }
     if (c->address_prefix > 128) {
@@ -347,7 +383,7 @@ static int open_worker(struct svl_server *s, struct runner *r, unsigned index)
     svl_pool_init(&w->segments, sizeof(struct svl_segment), 64);
     r->service = (struct svl_service){
         .chain = &r->links.main,
-        .limits = {c->max_target, c->max_head, c->max_fields, c->max_body, c->max_head},
+        .limits = limits_of(c),
         .header_ms = c->header_ms,
         .body_ms = c->body_ms,
         .idle_ms = c->idle_ms,

@@ -129,8 +129,8 @@ struct svl_stream *svl_stream_open(struct svl_ctx *ctx, svl_stream_fn *on_room,
         .on_room = on_room,
         .on_gone = on_gone,
         .arg = arg,
-        .limit = LIMIT,
     };
+    svl_stream_limit(s, LIMIT);
     svl_on_free(ctx, over, s);
     svl_gone_at_eof(ctx);
     svl_body_source(ctx, pull, s, -1);
@@ -194,7 +194,9 @@ int svl_stream_share(struct svl_stream *s, struct svl_chunk *chunk)
 
 void svl_stream_limit(struct svl_stream *s, size_t bytes)
 {
-    s->limit = bytes;
+    size_t most = svl_held_share(svl_exchange_of(s->ctx)->parser.limits);
+
+    s->limit = bytes < most ? bytes : most;
 }
 
 static void close_now(struct svl_stream *s)

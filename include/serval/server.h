@@ -105,10 +105,14 @@ struct svl_server_config {
     unsigned max_per_address; /* connections of one client address; 0 = no limit; 429, close */
     unsigned address_prefix;  /* leading bits of an IPv6 address that make one client; 0 = 64 */
     unsigned max_in_flight;   /* requests being answered, all workers; 0 = no limit; 503 */
-    size_t max_memory;    /* bytes that connections, heads, bodies and answers hold, all workers;
+    size_t max_memory; /* bytes that connections, heads, bodies and answers hold, all workers;
                                * above it new requests and growing bodies get 503, and nothing that
                                * has begun is given up. 0 = half of what the machine or its control
                                * group has, SIZE_MAX = no limit */
+    /* Bytes of that which one connection may hold: above it 431 for a head, 413 for a body that is
+     * awaited whole or what is made of it; streams and pipelined requests wait. 0 = 16 MiB, or 8 times
+     * max_body and 64 KiB if that is more; at least 256 KiB, SIZE_MAX = no limit. */
+    size_t max_connection_memory;
     unsigned retry_after; /* seconds, in the Retry-After of those 503s; 0 = 1 */
 
     svl_accept_fn *on_accept; /* NULL = all are taken */

@@ -23,7 +23,8 @@ struct svl_stream *svl_stream_open(struct svl_ctx *ctx, svl_stream_fn *on_room,
  * there is nothing to flush, and no write frees the stream. */
 int svl_stream_write(struct svl_stream *stream, svl_str bytes);
 
-/* How many bytes may wait for the client; 64 KiB at first. One larger write is fine when none do. */
+/* How many bytes may wait for the client; 64 KiB at first, and never more than a quarter of
+ * max_connection_memory. One larger write is fine when none do. */
 void svl_stream_limit(struct svl_stream *stream, size_t bytes);
 
 /* What was written is the whole body. / It will never be complete: the connection closes, so that

@@ -224,6 +224,15 @@ def a_client_that_takes_nothing_is_given_up(folder):
 
 
 @test
+def memory_has_a_limit(folder):
+    """The head may be long, but not for one connection."""
+    env = dict(os.environ, SERVAL_MAX_CONNECTION_MEMORY="256k")
+    with Serval(folder, "--max-header", "1m", "--max-memory", "64m", env=env) as s:
+        equal(s.get("/", headers={"X": "y" * 10000})[0], 200)
+        matches(rb"^HTTP/1.1 431 ", s.raw(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 300000))
+
+
+@test
 def connections_are_counted(folder):
     write(folder + "/x", "1")
     with Serval(folder, "--max-connections", "2", workers="1") as s:
@@ -278,7 +287,7 @@ def mistakes_are_named(folder):
                  ("--precompressed", "x"), ("-H", "x"), ("--index", ","), ("--index", "a/b"),
                  ("--prefix", "x"), ("--prefix", "/x/"), ("--cors", "a.example"), ("--cors", ""),
                  ("--security-headers", "x"), ("--header-timeout", "10x"), ("--idle-timeout", "0"),
-                 ("--max-header", "1"), ("--max-connections", "0"), ("--backlog", "x"),
+                 ("--max-header", "1"), ("--max-memory", "1k"), ("--max-connection-memory", "1k"), ("--max-connections", "0"), ("--backlog", "x"),
                  ("--grace", ""), ("--write-timeout", "-1s")):
         code, out, err = run(*args, folder)
         equal((code, out, err.count("\n")), (2, "", 1), args)

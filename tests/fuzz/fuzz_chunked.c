@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-static const struct svl_limits limits = {8192, 16384, 100, 1 << 20, 200};
+static const struct svl_limits limits = {8192, 16384, 100, 1 << 20, 200, 2 << 20, 0};
 
 struct result {
     enum svl_parsed parsed;

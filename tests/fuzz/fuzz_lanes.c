@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-static const struct svl_limits limits = {8192, 16384, 100, 1000, 16384};
+static const struct svl_limits limits = {8192, 16384, 100, 1000, 16384, 6096, 0};
 
 struct lane {
     struct svl_pool pool;

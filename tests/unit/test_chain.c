@@ -162,7 +162,7 @@ TestSuite(chain, .init = setup, .fini = teardown);
 static struct svl_exchange *begin(struct svl_link *links, unsigned n)
 {
     static struct svl_chain chain;
-    static const struct svl_limits limits = {8192, 16384, 100, 1000, 16384};
+    static const struct svl_limits limits = {8192, 16384, 100, 1000, 16384, 6096, 0};
     static const struct svl_address nobody;
 
     for (unsigned i = 0; i < n; i++)

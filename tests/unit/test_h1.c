@@ -490,3 +490,155 @@ Test(h1, a_body_arrives_whole_however_often_its_memory_grew)
     }
     nothing_is_left(l);
 }
+
+/* What one connection may hold --------------------------------------------------------------- */
+
+#define LEAST 262144 /* bytes */
+
+static struct loopback *open_tight(const struct svl_server_config *base)
+{
+    struct svl_server_config config = *base;
+
+    config.max_connection_memory = LEAST;
+    config.max_body = 10 << 20;
+    config.max_head = 1 << 20;
+    return loopback_open(&config);
+}
+
+/* Sends it piece by piece until something comes back. Returns the most that was held meanwhile. */
+static size_t trickle(struct loopback *l, svl_str bytes)
+{
+    size_t before = svl_worker_memory(loopback_worker(l)), most = 0;
+
+    for (size_t at = 0; at < bytes.n && !loopback_shut(l) && !loopback_closed(l); at += 1000) {
+        size_t now;
+
+        loopback_offer(l, svl_str_head((svl_str){bytes.p + at, bytes.n - at}, 1000));
+        now = svl_worker_memory(loopback_worker(l)) - before;
+        most = now > most ? now : most;
+    }
+    return most;
+}
+
+static svl_str filled(const char *begin, size_t n)
+{
+    static char bytes[2000000];
+    size_t head = strlen(begin);
+
+    memset(bytes, 'a', sizeof bytes);
+    memcpy(bytes, begin, head);
+    cr_assert_leq(head + n, sizeof bytes);
+    return (svl_str){bytes, head + n};
+}
+
+Test(h1, a_body_that_would_take_more_than_a_connection_may_hold_is_refused)
+{
+    struct loopback *l = open_tight(&holding);
+    svl_str answer;
+
+    cr_assert_leq(trickle(l, filled("POST /free HTTP/1.1\r\nHost: x\r\n"
+                                    "Content-Length: 1500000\r\n\r\n",
+                                    1500000)),
+                  LEAST);
+    answer = loopback_take(l);
+    cr_assert_eq(loopback_status(answer), 413);
+    cr_assert(memmem(answer.p, answer.n, "than a connection may hold", 26));
+    cr_assert(svl_str_eq(loopback_field(answer, "Connection"), SVL_STR("close")));
+    loopback_reconnect(l);
+    trickle(l, filled("POST /free HTTP/1.1\r\nHost: x\r\nContent-Length: 50000\r\n\r\n", 50000));
+    cr_assert_eq(loopback_status(loopback_take(l)), 200, "a smaller one is taken");
+    nothing_is_left(l);
+}
+
+Test(h1, a_chunked_body_is_held_to_the_same)
+{
+    struct loopback *l = open_tight(&holding);
+
+    cr_assert_leq(trickle(l, filled("POST /free HTTP/1.1\r\nHost: x\r\n"
+                                    "Transfer-Encoding: chunked\r\n\r\n150000\r\n",
+                                    1300000)),
+                  LEAST);
+    cr_assert_eq(loopback_status(loopback_take(l)), 413);
+    nothing_is_left(l);
+}
+
+Test(h1, a_head_that_would_take_more_than_a_connection_may_hold_is_refused)
+{
+    struct loopback *l = open_tight(&holding);
+    svl_str answer;
+
+    cr_assert_leq(trickle(l, filled("GET /free HTTP/1.1\r\nHost: x\r\nX: ", 900000)), LEAST);
+    answer = loopback_take(l);
+    cr_assert_eq(loopback_status(answer), 431);
+    cr_assert(memmem(answer.p, answer.n, "than a connection may hold", 26));
+    nothing_is_left(l);
+}
+
+static enum svl_verdict answer_16k(struct svl_ctx *ctx, void *arg)
+{
+    static char body[16000];
+
+    (void)arg;
+    memset(body, 'b', sizeof body);
+    return svl_text(ctx, 200, (svl_str){body, sizeof body});
+}
+
+Test(h1, answers_that_are_not_read_hold_back_the_requests_behind_them)
+{
+    struct loopback *l = open_tight(&(struct svl_server_config){.handler = answer_16k});
+    size_t before = svl_worker_memory(loopback_worker(l));
+    unsigned sent = 0, answered;
+
+    loopback_room(l, 1);
+    for (; sent < 2000; sent += 20)
+        loopback_offer(l, SVL_STR(GET GET GET GET GET GET GET GET GET GET GET GET GET GET GET GET
+                                      GET GET GET GET));
+    cr_assert_leq(svl_worker_memory(loopback_worker(l)) - before, LEAST);
+    loopback_room(l, SIZE_MAX);
+    for (answered = 0; answered < sent;) {
+        unsigned n = count(loopback_take(l));
+
+        cr_assert_gt(n, 0, "%u of %u came", answered, sent);
+        answered += n;
+    }
+    cr_assert_eq(answered, sent);
+    nothing_is_left(l);
+}
+
+static struct svl_stream *stream;
+
+static enum svl_verdict open_stream(struct svl_ctx *ctx, void *arg)
+{
+    (void)arg;
+    stream = svl_stream_open(ctx, NULL, NULL, NULL);
+    svl_stream_limit(stream, 100 << 20);
+    return SVL_DONE;
+}
+
+Test(h1, a_stream_takes_no_more_than_its_connection_may_hold)
+{
+    struct loopback *l = open_tight(&(struct svl_server_config){.handler = open_stream});
+    size_t before = svl_worker_memory(loopback_worker(l));
+    static char piece[1000];
+    unsigned taken = 0;
+
+    loopback_room(l, 1);
+    loopback_offer(l, SVL_STR(GET));
+    memset(piece, 'c', sizeof piece);
+    while (taken < 10000 && svl_stream_write(stream, (svl_str){piece, sizeof piece}) == 0) {
+        taken++;
+        loopback_round(l);
+    }
+    cr_assert_lt(taken, LEAST / 1000);
+    cr_assert_leq(svl_worker_memory(loopback_worker(l)) - before, LEAST);
+    nothing_is_left(l);
+}
+
+Test(h1, less_than_a_connection_needs_is_refused_when_the_server_starts)
+{
+    struct svl_server *server;
+    struct svl_server_config config = holding;
+
+    config.max_connection_memory = LEAST - 1;
+    cr_assert_eq(svl_server_open(&server, &config), SVL_ECONFIG);
+}
