@@ -5,6 +5,7 @@
 #include "http/chars.h"
 #include "serval/decode.h"
 #include "serval/error.h"
+#include "serval/text.h"
 #include "serval/uri.h"
 
 #include <errno.h>
@@ -258,6 +259,23 @@ void svl_call_failed(struct svl_call *call, int error, const char *why)
     svl_host_submit(call->host, call);
 }
 
+/* What was read may be of others, too: the names are written elsewhere. */
+static void write_names(struct svl_call *call)
+{
+    struct svl_headers *headers = &call->reply.headers;
+    size_t n = 0;
+    char *to;
+
+    for (unsigned i = 0; i < headers->n; i++)
+        n += headers->at[i].name_len;
+    to = svl_arena_alloc(&call->arena, n);
+    for (unsigned i = 0; i < headers->n; i++) {
+        svl_header_canonical(to, svl_header_name(&headers->at[i]));
+        headers->at[i].name = to;
+        to += headers->at[i].name_len;
+    }
+}
+
 int svl_call_head(struct svl_call *call)
 {
     struct svl_reply *reply = &call->reply;
@@ -267,6 +285,8 @@ int svl_call_head(struct svl_call *call)
     call->following = svl_call_may_follow(call);
     if (call->following)
         return 0;
+    if (svl_unlikely(call->agent->client->config.canonical_names))
+        write_names(call);
     if (call->ask.decode && coding.p && coding.n > 0)
         reply->decoded = true;
     if (!call->ask.on_head)

@@ -2,6 +2,8 @@
  * was made. */
 #include "run/client.h"
 
+#include "serval/text.h"
+
 #include <stdio.h>
 
 #define CODINGS "Accept-Encoding: gzip, deflate, br\r\n"
@@ -39,6 +41,12 @@ static bool secret(svl_str name)
     }
 }
 
+static char *put_canonical(char *to, svl_str name)
+{
+    svl_header_canonical(to, name);
+    return to + name.n;
+}
+
 static char *put_fields(char *to, const struct svl_call *call)
 {
     for (unsigned i = 0; i < call->ask.n_fields; i++) {
@@ -48,7 +56,8 @@ static char *put_fields(char *to, const struct svl_call *call)
             continue;
         if (call->no_body && svl_header_id(field->name) == SVL_H_CONTENT_ENCODING)
             continue;
-        to = put(to, field->name);
+        to = call->agent->client->config.canonical_names ? put_canonical(to, field->name)
+                                                         : put(to, field->name);
         to = PUT(to, ": ");
         to = put(to, field->value);
         to = PUT(to, "\r\n");

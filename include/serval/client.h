@@ -147,6 +147,10 @@ struct svl_client_config {
     unsigned max_fields; /* 0 = 200, at most 250 */
     size_t max_body;     /* of a body that is awaited whole, decoded; 0 = 16 MiB */
 
+    /* Names of fields are sent and handed out as they are usually written, "Content-Type", instead of as
+     * they came from the caller and from the server. Trailers stay as they came. */
+    bool canonical_names;
+
     bool ipv4_only;
     unsigned resolve_ms;         /* how long the addresses of a name are kept; 0 = 60 s */
     unsigned max_dials;          /* connections being made at a time; 0 = 128 */

@@ -302,6 +302,50 @@ Test(behaviour_client, b193_lower_case_fields)
           200, "ok");
 }
 
+/* The head comes in two pieces, so that it is not where it was read any more. */
+static int names_of(struct svl_call *call, const struct svl_reply *reply, void *arg)
+{
+    char *to = arg;
+
+    (void)call;
+    for (unsigned i = 0; i < reply->headers.n; i++) {
+        svl_str name = svl_header_name(&reply->headers.at[i]);
+
+        to += sprintf(to, "%.*s,", SVL_FMT(name));
+    }
+    cr_assert(svl_str_eq(svl_reply_header(reply, SVL_H_ETAG), SVL_STR("\"A-b\"")));
+    return 0;
+}
+
+static void names(bool canonical, const char *sent, const char *handed_out)
+{
+    const struct svl_field fields[] = {{SVL_STR("x-ONE-twO"), SVL_STR("A-b")}};
+    char got[200] = "";
+
+    OPEN(.canonical_names = canonical);
+    peers_ask(&a, &(struct svl_fetch){.url = SVL_STR("http://x/"),
+                                      .fields = fields,
+                                      .n_fields = 1,
+                                      .on_head = names_of,
+                                      .arg = got});
+    cr_assert_not_null(strstr(peer_take(0), sent));
+    peer_say(0, "HTTP/1.1 200 OK\r\nCONTENT-length: 2\r\netag: \"A-b\"\r\nX-on");
+    peer_say(0, "E-_a-B: c\r\n\r\nok");
+    cr_assert_eq(a.status, 200);
+    cr_assert_str_eq(a.body, "ok");
+    cr_assert_str_eq(got, handed_out);
+}
+
+Test(behaviour_client, names_stay_as_they_are)
+{
+    names(false, "\r\nx-ONE-twO: A-b\r\n", "CONTENT-length,etag,X-onE-_a-B,");
+}
+
+Test(behaviour_client, names_as_they_are_usually_written_when_asked_for)
+{
+    names(true, "\r\nX-One-Two: A-b\r\n", "Content-Length,Etag,X-One-_a-B,");
+}
+
 static ssize_t never(struct svl_call *call, void *arg, char *to, size_t room)
 {
     (void)call;

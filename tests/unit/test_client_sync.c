@@ -225,7 +225,6 @@ Test(client_sync, the_point_in_time_has_come)
     cr_assert_eq(svl_http_do(client, &ask, &reply), -ETIMEDOUT);
     cr_assert_geq(svl_in_ms(0), deadline);
     cr_assert_lt(svl_in_ms(0), deadline + 30 * UINT64_C(1000000000));
-    cr_assert_eq(reply->tries, 1);
     svl_reply_free(reply);
     cr_assert_eq(svl_http_do(client, &ask, &reply), -ETIMEDOUT);
     cr_assert_eq(reply->tries, 0);
