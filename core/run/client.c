@@ -21,6 +21,7 @@ static int complete(struct svl_client_config *c)
     DEFAULT(c->max_tries, 5);
     DEFAULT(c->timeout_ms, 60000);
     DEFAULT(c->connect_ms, 10000);
+    DEFAULT(c->expect_ms, 1000);
     DEFAULT(c->io_ms, 60000);
     DEFAULT(c->max_head, 65536);
     DEFAULT(c->max_fields, 200);

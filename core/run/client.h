@@ -115,6 +115,9 @@ struct svl_call {
     bool handed_out;          /* on_head or on_piece have seen something of a response */
     bool has_agent, has_auth, has_accept; /* fields of the ask */
     bool head_read, paused;
+    bool held;       /* the body: until the server says 100, or `patience` is at its end */
+    bool wanted;     /* 100 has come */
+    bool no_expect;  /* somebody on the way does not know it */
     uint8_t interim; /* responses so far */
 
     struct svl_agent *agent;
@@ -124,7 +127,7 @@ struct svl_call {
     struct svl_list link, place;
     struct svl_host *host;
     struct svl_conn *conn; /* in flight on it */
-    struct svl_timer deadline;
+    struct svl_timer deadline, patience;
     uint64_t began_us;
 
     svl_str method;
@@ -168,6 +171,9 @@ uint64_t svl_call_clock(void); /* microseconds */
 
 /* `error` on the way; tried again or over. The call is in no place. */
 void svl_call_failed(struct svl_call *call, int error, const char *why);
+
+/* Another try: nothing of this one counts. */
+void svl_call_again(struct svl_call *call);
 
 /* The same, and it is over. */
 void svl_call_give_up(struct svl_call *call, int error, const char *why);

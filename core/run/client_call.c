@@ -249,14 +249,19 @@ static bool may_try_again(const struct svl_call *call, int error)
     return error != SVL_ELIMIT && idempotent(call->method);
 }
 
+void svl_call_again(struct svl_call *call)
+{
+    clear_response(call);
+    svl_host_submit(call->host, call);
+}
+
 void svl_call_failed(struct svl_call *call, int error, const char *why)
 {
     if (!may_try_again(call, error)) {
         svl_call_give_up(call, error, why);
         return;
     }
-    clear_response(call);
-    svl_host_submit(call->host, call);
+    svl_call_again(call);
 }
 
 /* What was read may be of others, too: the names are written elsewhere. */

@@ -43,6 +43,8 @@ static void take_off(struct svl_conn *c, struct svl_call *call)
     svl_list_remove(&call->place);
     wire->n_calls--;
     call->conn = NULL;
+    call->held = call->wanted = false;
+    svl_timer_clear(&call->patience);
     c->read_at = NULL;
     if (call->paused)
         svl_conn_read(c, true);
@@ -169,16 +171,72 @@ static int send_pieces(struct svl_conn *c, struct svl_call *call)
     return 0;
 }
 
+/* Small ones are copied, others stay where they are. */
+static void put_body(struct svl_conn *c, svl_str body)
+{
+    if (body.n == 0)
+        return;
+    if (body.n <= COPIED) {
+        memcpy(svl_conn_reserve(c, body.n), body.p, body.n);
+        svl_conn_commit(c, body.n);
+    } else {
+        svl_conn_tail(c,
+                      &(struct svl_tail){.kind = SVL_TAIL_BYTES, .bytes = body.p, .left = body.n});
+    }
+}
+
 static void send_body(struct svl_conn *c, struct svl_call *call)
 {
     struct svl_wire_state *wire = svl_wire_of(c);
-    int sent = send_pieces(c, call);
+    int sent = 1;
 
+    if (call->held)
+        return;
+    if (call->ask.give)
+        sent = send_pieces(c, call);
+    else
+        put_body(c, call->ask.body);
     if (sent <= 0)
         return;
     wire->sending = NULL;
     if (flush(c))
         watch_progress(c, wire);
+}
+
+/* The server wants the body, or has said nothing for too long: it may not know the expectation. */
+static void let_go(struct svl_call *call)
+{
+    struct svl_conn *c = call->conn;
+
+    call->held = false;
+    svl_timer_clear(&call->patience);
+    if (!svl_conn_blocked(c))
+        send_body(c, call);
+    if (!c->closed && !svl_wire_of(c)->sending) /* others have waited behind it */
+        svl_host_feed(svl_wire_of(c)->host, c);
+}
+
+static void on_patience(struct svl_timer *timer)
+{
+    let_go(svl_container(timer, struct svl_call, patience));
+}
+
+static bool has_expectation(const struct svl_call *call)
+{
+    const struct svl_fetch *ask = &call->ask;
+
+    return ask->expect && !call->no_expect && !call->no_body &&
+           (ask->give ? ask->give_length != 0 : ask->body.n > 0);
+}
+
+static void hold_body(struct svl_call *call)
+{
+    struct svl_worker *w = call->agent->worker;
+
+    call->held = true;
+    call->patience.fire = on_patience;
+    svl_timer_set(&w->timers, &call->patience, svl_now_ms(w),
+                  call->agent->client->config.expect_ms);
 }
 
 static bool is_old(const struct svl_wire_state *wire)
@@ -218,6 +276,10 @@ void svl_wire_send(struct svl_conn *c, struct svl_call *call)
     if (svl_unlikely(call->ask.timing))
         svl_call_stamp_way(call, wire);
     begin_reading(call);
+    if (svl_unlikely(has_expectation(call))) {
+        hold_body(call);
+        body = SVL_STR("");
+    }
 
     to = svl_conn_reserve(c, bound + (body.n <= COPIED ? body.n : 0));
     n = svl_request_write(to, call, wire->last);
@@ -227,13 +289,12 @@ void svl_wire_send(struct svl_conn *c, struct svl_call *call)
     }
     svl_conn_commit(c, n);
     if (body.n > COPIED)
-        svl_conn_tail(c,
-                      &(struct svl_tail){.kind = SVL_TAIL_BYTES, .bytes = body.p, .left = body.n});
+        put_body(c, body);
     watch_progress(c, wire);
     if (call->paused)
         svl_conn_read(c, false);
     svl_call_stamp(call, &call->reply.timing.sent);
-    if (streamed) {
+    if (streamed || call->held) {
         wire->sending = call;
         call->given = 0;
         if (flush(c))
@@ -485,6 +546,7 @@ static int read_head(struct svl_call *call, const char *data, size_t n, size_t *
         }
         if (++call->interim > MAX_INTERIM)
             return SVL_ERESPONSE;
+        call->wanted |= call->reply.status == 100;
         next_head(call, &at, &len);
     }
     if (!call->head && len > 0)
@@ -533,6 +595,16 @@ static const char *why_of(const struct svl_call *call, int error)
     return NULL;
 }
 
+/* 417 says that somebody on the way does not know expectations, not what the server thinks of the
+ * request (RFC 9110 10.1.1). */
+static void ask_plainly(struct svl_conn *c, struct svl_call *call)
+{
+    call->no_expect = true;
+    take_off(c, call);
+    svl_conn_close(c);
+    svl_call_again(call);
+}
+
 /* Returns how much of data was the call's; it may be over. */
 static size_t read_response(struct svl_conn *c, struct svl_call *call, const char *data, size_t n)
 {
@@ -542,6 +614,13 @@ static size_t read_response(struct svl_conn *c, struct svl_call *call, const cha
     if (!call->head_read) {
         svl_call_stamp(call, &call->reply.timing.first_byte);
         result = read_head(call, data, n, &used);
+        if (result == COMPLETE && svl_unlikely(call->held)) {
+            svl_timer_clear(&call->patience);
+            if (call->reply.status == 417 && !call->wanted) {
+                ask_plainly(c, call);
+                return n;
+            }
+        }
         if (result == COMPLETE) {
             result = begin_body(call);
             if (result == 0)
@@ -581,6 +660,11 @@ static void on_data(struct svl_conn *c, const char *data, size_t n)
     if (c->closed || wire->n_calls == 0)
         return;
     call = first_call(wire);
+    if (svl_unlikely(call->held && call->wanted && !call->head_read)) {
+        let_go(call);
+        if (c->closed)
+            return;
+    }
     if (shared && call->head_read && !call->head) /* the rest comes later: its head must stay */
         call->head = svl_worker_pin(c->worker);
     if (!call->paused)

@@ -79,6 +79,8 @@ static char *put_framing(char *to, const struct svl_call *call)
         to = put(to, ask->type);
         to = PUT(to, "\r\n");
     }
+    if (call->held)
+        to = PUT(to, "Expect: 100-continue\r\n");
     if (n < 0)
         return PUT(to, "Transfer-Encoding: chunked\r\n");
     if (n == 0 && !expected)

@@ -44,6 +44,10 @@ struct svl_fetch {
     svl_str body;        /* whole, sent with Content-Length */
     svl_give_fn *give;   /* or piece by piece; never sent twice */
     int64_t give_length; /* of those together; -1 = not known: chunked (RFC 9112 7.1) */
+    bool expect; /* say "Expect: 100-continue" and send the body when the server wants it, or
+                          * expect_ms later (RFC 9110 10.1.1). A final response that comes first is the
+                          * reply: the body stays here, the connection is closed. After a 417 the
+                          * request is made once more without that field. */
 
     unsigned timeout_ms;    /* for all tries, from the look-up of the name on; 0 = the client's */
     uint64_t deadline_ns;   /* or until then, see svl_in_ms(); 0 = none. What comes first counts */
@@ -141,6 +145,7 @@ struct svl_client_config {
 
     unsigned timeout_ms; /* of a call, all tries; 0 = 60 s, SVL_NEVER = none */
     unsigned connect_ms; /* name, connection and proxy; 0 = 10 s */
+    unsigned expect_ms;  /* see svl_fetch.expect; 0 = 1 s */
     unsigned io_ms;      /* without progress in either direction; 0 = 60 s */
 
     size_t max_head;     /* status line and fields, bytes; 0 = 64 KiB */

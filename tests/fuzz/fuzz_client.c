@@ -10,25 +10,30 @@
 #define HEADER 2 /* bytes of an input that say how it is sent */
 #define CALLS 3
 
+enum { PIPELINED = 1, EOF_BEHIND = 2, EXPECTING = 4 };
+
 static struct asked asked[2][CALLS];
 
-static void run(struct asked to[CALLS], svl_str bytes, size_t step, bool pipelined, bool eof)
+static void run(struct asked to[CALLS], svl_str bytes, size_t step, uint8_t how)
 {
     peers_open(&(struct svl_client_config){.name = "",
                                            .max_per_host = 1,
-                                           .pipeline = pipelined ? 2 : 1,
+                                           .pipeline = how & PIPELINED ? 2 : 1,
                                            .max_tries = 1,
                                            .max_head = 300,
                                            .max_fields = 6,
                                            .max_body = 100});
     peers_ask_url(&to[0], "http://x/");
     peers_ask(&to[1], &(struct svl_fetch){.url = SVL_STR("http://x/"), .method = SVL_HEAD});
-    peers_ask(&to[2],
-              &(struct svl_fetch){.url = SVL_STR("http://x/"), .method = SVL_POST, .decode = true});
+    peers_ask(&to[2], &(struct svl_fetch){.url = SVL_STR("http://x/"),
+                                          .method = SVL_POST,
+                                          .body = how & EXPECTING ? SVL_STR("body") : SVL_STR(""),
+                                          .expect = true,
+                                          .decode = true});
     peers_round();
     for (; bytes.n > 0 && peer_open(0); bytes = svl_str_from(bytes, step))
         peer_say_bytes(0, svl_str_head(bytes, step));
-    if (eof && peer_open(0))
+    if ((how & EOF_BEHIND) && peer_open(0))
         peer_eof(0);
     for (unsigned n = 1; n < peers_made(); n++)
         if (peer_open(n))
@@ -43,13 +48,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     if (len <= HEADER)
         return -1;
     bytes = (svl_str){(const char *)data + HEADER, len - HEADER};
-    run(asked[0], bytes, bytes.n, data[0] & 1, data[0] & 2);
-    run(asked[1], bytes, 1 + data[1] % 32, data[0] & 1, data[0] & 2);
+    run(asked[0], bytes, bytes.n, data[0]);
+    run(asked[1], bytes, 1 + data[1] % 32, data[0]);
     for (int i = 0; i < CALLS; i++) {
         const struct asked *a = &asked[0][i], *b = &asked[1][i];
 
         SVL_ASSERT(a->done == 1 && b->done == 1);
-        if (i > 0 && !(data[0] & 1))
+        if (i > 0 && !(data[0] & PIPELINED))
             continue;
         SVL_ASSERT(a->error == b->error && a->status == b->status);
         if (a->error == 0)

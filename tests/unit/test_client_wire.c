@@ -530,3 +530,140 @@ Test(client_wire, codings_are_undone_within_the_limit)
     ends_with(&a, 200, "abc");
     cr_assert(!a.decoded);
 }
+
+/* Expect: 100-continue ----------------------------------------------------------------------- */
+
+static ssize_t give_hello(struct svl_call *call, void *arg, char *to, size_t room)
+{
+    bool *over = arg;
+
+    (void)call;
+    (void)room;
+    if (*over)
+        return 0;
+    *over = true;
+    memcpy(to, "hello", 5);
+    return 5;
+}
+
+static void ask_expecting(struct asked *asked, bool streamed)
+{
+    static bool over;
+
+    over = false;
+    peers_ask(asked, &(struct svl_fetch){.url = SVL_STR("http://x/"),
+                                         .method = SVL_POST,
+                                         .expect = true,
+                                         .body = streamed ? SVL_STR("") : SVL_STR("hello"),
+                                         .give = streamed ? give_hello : NULL,
+                                         .give_length = -1,
+                                         .arg = &over});
+}
+
+#define EXPECTING "POST / HTTP/1.1\r\nHost: x\r\nUser-Agent: t\r\nExpect: 100-continue\r\n"
+
+Test(client_wire, a_body_waits_until_it_is_wanted)
+{
+    for (int streamed = 0; streamed < 2; streamed++) {
+        ask_expecting(&a, streamed);
+        cr_assert_str_eq(peer_take(0), streamed ? EXPECTING "Transfer-Encoding: chunked\r\n\r\n"
+                                                : EXPECTING "Content-Length: 5\r\n\r\n");
+        peer_say(0, "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 10");
+        cr_assert_str_eq(peer_take(0), "");
+        peer_say(0, "0 Continue\r\n\r\n");
+        cr_assert_str_eq(peer_take(0), streamed ? "00000005\r\nhello\r\n0\r\n\r\n" : "hello");
+        peer_say(0, OK);
+        ends_with(&a, 200, "ok");
+        cr_assert(peer_open(0));
+    }
+}
+
+Test(client_wire, a_body_does_not_wait_for_ever)
+{
+    ask_expecting(&a, false);
+    peer_take(0);
+    peers_pass(500);
+    cr_assert_str_eq(peer_take(0), "");
+    peers_pass(500);
+    cr_assert_str_eq(peer_take(0), "hello");
+    peer_say(0, "HTTP/1.1 100 Continue\r\n\r\n" OK);
+    ends_with(&a, 200, "ok");
+    cr_assert(peer_open(0));
+}
+
+Test(client_wire, a_body_that_is_not_wanted_stays_here)
+{
+    static const char *const answers[] = {
+        "HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\n",
+    };
+
+    for (unsigned i = 0; i < 3; i++) {
+        ask_expecting(&a, i == 1);
+        peer_take(i);
+        peer_say(i, answers[i]);
+        cr_assert_str_eq(peer_take(i), "");
+        peers_pass(2000); /* that is the answer, however long it takes */
+        cr_assert_str_eq(peer_take(i), "");
+        peer_say(i, "ok");
+        ends_with(&a, (int[]){401, 200, 413}[i], "ok");
+        cr_assert(!peer_open(i), "the server may still wait for the body");
+    }
+}
+
+Test(client_wire, who_does_not_know_expectations_is_asked_without)
+{
+    ask_expecting(&a, false);
+    peer_take(0);
+    peer_say(0, "HTTP/1.1 417 Expectation Failed\r\nContent-Length: 2\r\n\r\nno");
+    cr_assert(!peer_open(0));
+    cr_assert_str_eq(peer_take(1), "POST / HTTP/1.1\r\nHost: x\r\nUser-Agent: t\r\n"
+                                   "Content-Length: 5\r\n\r\nhello");
+    peer_say(1, "HTTP/1.1 417 Expectation Failed\r\nContent-Length: 2\r\n\r\nno");
+    ends_with(&a, 417, "no");
+    cr_assert_eq(peers_made(), 2);
+}
+
+Test(client_wire, without_a_body_nothing_is_expected)
+{
+    peers_ask(&a, &(struct svl_fetch){.url = SVL_STR("http://x/"), .expect = true});
+    cr_assert_null(strstr(peer_take(0), "Expect"));
+    peer_say(0, OK);
+    ends_with(&a, 200, "ok");
+}
+
+Test(client_wire, ended_while_the_body_waits)
+{
+    ask_expecting(&a, false);
+    svl_call_cancel(a.call);
+    cr_assert(!peer_open(0));
+    ask_expecting(&a, true);
+    peer_reset(1);
+    fails_with(&a, SVL_ECLOSED);
+    ask_expecting(&a, false);
+    peers_pass(60000);
+    fails_with(&a, -ETIMEDOUT);
+    peers_pass(2000);
+    ask_expecting(&a, false); /* the agent goes with it */
+}
+
+Test(client_wire, the_next_one_waits_for_the_body_before_it)
+{
+    struct asked first;
+
+    peers_close();
+    peers_open(&(struct svl_client_config){.name = "t", .pipeline = 4, .max_per_host = 1});
+    peers_ask_url(&first, "http://x/");
+    ask_expecting(&a, false);
+    peer_take(0);
+    peers_ask_url(&b, "http://x/2");
+    cr_assert_str_eq(peer_take(0), "");
+    peer_say(0, OK);
+    ends_with(&first, 200, "ok");
+    peer_say(0, "HTTP/1.1 100 Continue\r\n\r\n");
+    cr_assert_str_eq(peer_take(0), "helloGET /2 HTTP/1.1\r\nHost: x\r\nUser-Agent: t\r\n\r\n");
+    peer_say(0, OK OK);
+    ends_with(&a, 200, "ok");
+    ends_with(&b, 200, "ok");
+}
