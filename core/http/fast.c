@@ -47,7 +47,7 @@ static bool read_known(struct svl_parser *p, enum svl_header_id id, svl_str valu
 /* One line; returns what follows it, or NULL. A name that is known needs no look at its bytes. */
 static const char *read_field(struct svl_parser *p, const char *at, const char *end)
 {
-    const char *colon = svl_find_colon(at, end), *value;
+    const char *colon = svl_find_byte(at, end, ':'), *value;
     svl_str name = {at, (size_t)(colon - at)};
     enum svl_header_id id;
     struct svl_header *h;

@@ -2,12 +2,26 @@
 #include "serval/field.h"
 
 #include "http/chars.h"
+#include "http/scan.h"
 
-static size_t skip_blanks(svl_str s, size_t i)
+static inline const char *skip_blanks(const char *at, const char *end)
 {
-    while (i < s.n && (s.p[i] == ' ' || s.p[i] == '\t'))
-        i++;
-    return i;
+    while (at < end && (*at == ' ' || *at == '\t'))
+        at++;
+    return at;
+}
+
+static inline const char *skip_token(const char *at, const char *end)
+{
+    for (; end - at >= 4; at += 4) {
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++)
+            if (!svl_char_is(at[i], SVL_CHAR_TOKEN))
+                return at + i;
+    }
+    while (at < end && svl_char_is(*at, SVL_CHAR_TOKEN))
+        at++;
+    return at;
 }
 
 svl_str svl_field_value(svl_str field)
@@ -15,59 +29,62 @@ svl_str svl_field_value(svl_str field)
     return svl_str_trim(svl_str_head(field, svl_str_find(field, ';')));
 }
 
-/* Place of the closing quote of a string whose opening one is at i; s.n without one. */
-static size_t closing_quote(svl_str s, size_t i)
+/* The closing quote of a string that begins at `at`, behind its opening one; `end` without one. */
+static inline const char *closing_quote(const char *at, const char *end)
 {
-    for (i++; i < s.n && s.p[i] != '"'; i++)
-        i += s.p[i] == '\\';
-    return i < s.n ? i : s.n;
-}
-
-/* The value behind '=' at i. Returns the place behind it, or 0 if there is none. */
-static size_t read_value(svl_str s, size_t i, svl_str *value)
-{
-    size_t begin = i, end;
-
-    if (i < s.n && s.p[i] == '"') {
-        end = closing_quote(s, i);
-        if (end == s.n)
-            return 0;
-        *value = (svl_str){s.p + i + 1, end - i - 1};
-        return end + 1;
+    for (;; at += 2) {
+        at = svl_find_quote(at, end);
+        if (at == end || *at == '"')
+            return at;
+        if (end - at < 2)
+            return end;
     }
-    while (i < s.n && svl_char_is(s.p[i], SVL_CHAR_TOKEN))
-        i++;
-    *value = (svl_str){s.p + begin, i - begin};
-    return i > begin ? i : 0;
 }
 
-static bool end_here(svl_str *rest, size_t at)
+/* The value at `at`, behind its '='. Returns the place behind it, or NULL if there is none. */
+static inline const char *read_value(const char *at, const char *end, svl_str *value)
 {
-    *rest = svl_str_from(*rest, at);
+    const char *stop;
+
+    if (at < end && *at == '"') {
+        stop = closing_quote(at + 1, end);
+        *value = (svl_str){at + 1, (size_t)(stop - at) - 1};
+        return stop < end ? stop + 1 : NULL;
+    }
+    stop = skip_token(at, end);
+    *value = (svl_str){at, (size_t)(stop - at)};
+    return stop > at ? stop : NULL;
+}
+
+static inline bool end_here(svl_str *rest, const char *at, const char *end)
+{
+    *rest = (svl_str){at, (size_t)(end - at)};
     return false;
 }
 
 bool svl_field_next(svl_str *rest, struct svl_pair *parameter)
 {
-    svl_str s = *rest;
-    size_t i = s.n > 0 && s.p[0] == ';' ? 0 : svl_str_find(s, ';'), name, end, value;
+    const char *at = rest->p, *end = rest->n ? at + rest->n : at, *name, *stop;
 
+    if (at < end && *at != ';')
+        at = svl_find_byte(at, end, ';');
     /* Empty parameters, as in "a;;b=c" or "a;", are allowed and name nothing. */
-    while (i < s.n && s.p[i] == ';')
-        i = skip_blanks(s, i + 1);
-    if (i == s.n)
-        return end_here(rest, s.n);
-    for (name = i; i < s.n && svl_char_is(s.p[i], SVL_CHAR_TOKEN); i++)
-        continue;
-    end = i;
-    if (end == name || end == s.n || s.p[end] != '=')
-        return end_here(rest, name);
-    value = read_value(s, end + 1, &parameter->value);
-    i = skip_blanks(s, value);
-    if (value == 0 || (i < s.n && s.p[i] != ';'))
-        return end_here(rest, name);
-    parameter->name = (svl_str){s.p + name, end - name};
-    *rest = svl_str_from(s, i);
+    while (at < end && *at == ';')
+        at = skip_blanks(at + 1, end);
+    if (at == end)
+        return end_here(rest, at, end);
+    name = at;
+    stop = skip_token(at, end);
+    if (stop == end || *stop != '=' || stop == name)
+        return end_here(rest, name, end);
+    parameter->name = (svl_str){name, (size_t)(stop - name)};
+    at = read_value(stop + 1, end, &parameter->value);
+    if (!at)
+        return end_here(rest, name, end);
+    at = skip_blanks(at, end);
+    if (at < end && *at != ';')
+        return end_here(rest, name, end);
+    *rest = (svl_str){at, (size_t)(end - at)};
     return true;
 }
 

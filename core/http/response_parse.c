@@ -74,7 +74,7 @@ static struct svl_header *add_field(struct svl_head_reader *r, struct svl_arena 
 static enum svl_parsed read_field(struct svl_head_reader *r, struct svl_arena *arena,
                                   const char *at, const char *end)
 {
-    const char *colon = svl_find_colon(at, end), *value = colon + 1, *control;
+    const char *colon = svl_find_byte(at, end, ':'), *value = colon + 1, *control;
     svl_str name = {at, (size_t)(colon - at)};
     enum svl_header_id id = svl_header_id(name);
     struct svl_header *h;

@@ -27,21 +27,41 @@ static inline const char *svl_find_control(const char *at, const char *end)
     return at;
 }
 
-/* The first colon from `at` on, or `end`. */
-static inline const char *svl_find_colon(const char *at, const char *end)
+/* The first c from `at` on, or `end`. For short stretches: memchr() is a call. */
+static inline const char *svl_find_byte(const char *at, const char *end, char c)
 {
 #if defined(__SSE2__)
-    const __m128i colon = _mm_set1_epi8(':');
+    const __m128i wanted = _mm_set1_epi8(c);
 
     for (; end - at >= 16; at += 16) {
-        __m128i hits = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)at), colon);
+        __m128i hits = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)at), wanted);
         unsigned mask = (unsigned)_mm_movemask_epi8(hits);
 
         if (mask)
             return at + __builtin_ctz(mask);
     }
 #endif
-    while (at < end && *at != ':')
+    while (at < end && *at != c)
+        at++;
+    return at;
+}
+
+/* The first '"' or '\\' from `at` on, or `end`. */
+static inline const char *svl_find_quote(const char *at, const char *end)
+{
+#if defined(__SSE2__)
+    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
+
+    for (; end - at >= 16; at += 16) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)at);
+        __m128i hits = _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash));
+        unsigned mask = (unsigned)_mm_movemask_epi8(hits);
+
+        if (mask)
+            return at + __builtin_ctz(mask);
+    }
+#endif
+    while (at < end && *at != '"' && *at != '\\')
         at++;
     return at;
 }

@@ -40,6 +40,33 @@ Test(field, what_is_not_a_parameter_ends_the_list)
     cr_assert_str_eq(parameters("x; a=b; c=\"d\"e"), "a=b!");
 }
 
+/* Names and values are read several bytes at a time: all lengths, the odd byte at each place. */
+Test(field, parameters_of_every_length_are_read)
+{
+    char name[48], value[48], field[128], want[128];
+
+    for (int n = 1; n < 40; n++) {
+        memset(name, 'n', sizeof name);
+        memset(value, '.', sizeof value);
+        name[n] = value[n] = '\0';
+        for (int at = 0; at < n; at++) {
+            snprintf(want, sizeof want, "%s=%s|b=c", name, value);
+            snprintf(field, sizeof field, "x; %s=%s;b=c", name, value);
+            cr_assert_str_eq(parameters(field), want);
+            memcpy(value + at, "\\\"",
+                   at + 1 < n ? 2 : 1); /* at the end: what follows is escaped */
+            snprintf(field, sizeof field, "x; %s=\"%s\";b=c", name, value);
+            snprintf(want, sizeof want, "%s=%s|b=c", name, value);
+            cr_assert_str_eq(parameters(field), at + 1 < n ? want : "!", "%s", field);
+            memset(value, '.', (size_t)n);
+            name[at] = '@';
+            snprintf(field, sizeof field, "x; %s=%s;b=c", name, value);
+            cr_assert_str_eq(parameters(field), "!");
+            name[at] = 'n';
+        }
+    }
+}
+
 Test(field, values_and_parameters_are_found_by_name)
 {
     svl_str field = SVL_STR(" text/html ; Charset=utf-8; charset=x");
