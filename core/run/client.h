@@ -282,6 +282,9 @@ void svl_proxy_begin(struct svl_conn *c, struct svl_host *host, const struct svl
 const struct svl_host *svl_proxy_host(struct svl_conn *c);
 extern const struct svl_protocol svl_proxy_handshake;
 
+/* client_no_proxy.c: whether the list in no_proxy names that host (an IPv6 address in brackets). */
+bool svl_no_proxy(svl_str list, svl_str host, unsigned port);
+
 /* client_backends.c */
 int svl_backends_open(struct svl_client *client);
 void svl_backends_close(struct svl_client *client);

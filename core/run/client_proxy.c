@@ -121,44 +121,13 @@ void svl_routes_close(struct svl_client *client)
     free((char *)client->no_proxy);
 }
 
-/* "example.com" and ".example.com" stand for it and all below; "*" for everything; with a port, for that. */
-static bool listed(svl_str entry, const struct svl_host *host)
-{
-    size_t colon = svl_str_find(entry, ':');
-    svl_str name = host->name, port = svl_str_from(entry, colon + 1);
-    unsigned long long number;
-
-    if (entry.n == 0)
-        return false;
-    if (svl_str_eq(entry, SVL_STR("*")))
-        return true;
-    if (entry.p[0] != '[' && colon < entry.n && svl_str_find(port, ':') == port.n) {
-        if (!svl_str_u64(port, &number) || number != host->port)
-            return false;
-        entry = svl_str_head(entry, colon);
-    }
-    if (name.n > 2 && name.p[0] == '[' && entry.n > 0 && entry.p[0] != '[')
-        name = (svl_str){name.p + 1, name.n - 2};
-    if (entry.n > 0 && entry.p[0] == '.')
-        entry = svl_str_from(entry, 1);
-    if (name.n < entry.n || entry.n == 0)
-        return false;
-    if (!svl_str_ieq(svl_str_from(name, name.n - entry.n), entry))
-        return false;
-    return name.n == entry.n || name.p[name.n - entry.n - 1] == '.';
-}
-
 bool svl_host_is_proxied(const struct svl_host *host)
 {
     const struct svl_client *client = host->agent->client;
-    svl_str list = svl_str_of(client->no_proxy), entry;
 
     if (!client->proxy.name.p || client->n_routes > 0)
         return false;
-    while (svl_str_split(&list, ',', &entry))
-        if (listed(svl_str_trim(entry), host))
-            return false;
-    return true;
+    return !svl_no_proxy(svl_str_of(client->no_proxy), host->name, host->port);
 }
 
 void svl_route_of(const struct svl_host *host, struct svl_route *route)

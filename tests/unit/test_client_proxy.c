@@ -248,7 +248,7 @@ Test(client_proxy, socks_refuses)
 Test(client_proxy, b201_the_environment_says_which_and_what_not)
 {
     setenv("http_proxy", with_port("http://127.0.0.1:%u"), 1);
-    setenv("no_proxy", "other.test, .localhost,127.0.0.1", 1);
+    setenv("no_proxy", "other.test, .localhost,127.0.0.0/8", 1);
     OPEN(.proxy_from_env = true);
     ask("http://name.test/x");
     accept_one();
