@@ -183,7 +183,7 @@ def routes(place):
 
 
 def serval(place):
-    compress = ["-z", "gzip"] if place["mode"] == "compress" else []
+    compress = of_mode(place, {"compress": ["-z", "gzip"], "brotli": ["-z", "br"]})
     return [program("serval"), "-q", "--log", "off", "--workers", "1", *compress, *at(place),
             str(place["root"])]
 
@@ -199,6 +199,11 @@ def fastcgi(place):
 
 def nginx(place):
     return [tool("nginx"), "-c", configured("nginx", place), "-e", f"{place['temp']}/error.log"]
+
+
+def nginx_static(place):
+    """The same, asked for what has a .gz beside it."""
+    return nginx(place)
 
 
 def h2o(place):
@@ -250,13 +255,14 @@ def evhttp(place):
 
 
 SERVERS = {f.__name__: f for f in (floor, hello, echo, blocker, routes, serval, squeeze, fastcgi, nginx,
-                                   h2o, lighttpd, caddy, fasthttp, nethttp, hyper, libmicrohttpd,
+                                   nginx_static, h2o, lighttpd, caddy, fasthttp, nethttp, hyper, libmicrohttpd,
                                    adaptor, evhttp)}
 OURS = ("floor", "hello", "echo", "blocker", "routes", "serval", "squeeze", "fastcgi", "adaptor")
 
 # Where a server tells its version, and what of that is it.
 VERSIONS = {
     "nginx": (["nginx", "-v"], r"nginx/[\d.]+"),
+    "nginx_static": (["nginx", "-v"], r"nginx/[\d.]+"),
     "h2o": (["h2o", "-v"], r"\d+\.[\d.]+\S*"),
     "lighttpd": (["lighttpd", "-v"], r"lighttpd/[\d.]+"),
     "caddy": (["caddy", "version"], r"v?[\d.]+"),

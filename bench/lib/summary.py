@@ -115,6 +115,12 @@ def rows(runs):
     for other, limit in (("nginx", 0.15), ("h2o", 0.15), ("fasthttp", 0.65)):
         yield (f"hello pipelined 16, server CPU per request, x {other}", limit,
                ratio(runs, "hello", "pipelined", "hello", other))
+    for what in ("gzip", "brotli"):
+        for other, limit in (("nginx", 0.1), ("nginx_static", 1)):
+            yield (f"kept {what} of 100 KiB of HTML, server CPU per request, x {other}", limit,
+                   ratio(runs, "compressed", f"{what}, ", "serval", other))
+    yield ("gzip level 6 of 100 KiB, compressed anew, server CPU per request, x nginx", 1,
+           ratio(runs, "compressed", "gzip level 6", "squeeze", "nginx"))
     yield ("system calls per keep-alive request", 2.1,
            single(runs, "syscalls", "keep-alive", "hello", lambda r: sum(r["calls"].values())))
     yield ("idle keep-alive connection, bytes", 512,
