@@ -324,9 +324,12 @@ static int send_file(struct svl_conn *c, struct svl_tail *tail)
 
     if (window == 0)
         return 1;
-    if (!svl_prefetch_ready(c, tail->fd, tail->offset, window))
+    if (!svl_prefetch_ready(c, tail->fd, tail->offset, window)) {
+        svl_share_return(c->worker, window, 0);
         return 0;
+    }
     n = c->transport->sendfile(c, tail->fd, tail->offset, window);
+    svl_share_return(c->worker, window, n > 0 ? (size_t)n : 0);
     if (n == -EAGAIN)
         return 0;
     if (n <= 0)
@@ -348,6 +351,7 @@ static int send_all(struct svl_conn *c, const char **bytes, size_t *n, struct sv
 
     if (want > 0) {
         done = write_bytes(c, *bytes, *n, tail, share);
+        svl_share_return(c->worker, share, done > (ssize_t)*n ? (size_t)done - *n : 0);
         if (done == -EAGAIN)
             return 0;
         if (done < 0)

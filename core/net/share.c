@@ -18,11 +18,11 @@ static struct svl_turn *this_turn(struct svl_worker *w)
     return &w->turn;
 }
 
-/* Those who are waiting for their peer may all be ready in the next turn, so each gets a part of the
- * allowance only; whoever is alone gets much. */
+/* Of those who are waiting for their peer many may be ready in the next turn, so each gets a part of
+ * the allowance only; whoever is alone gets much. */
 size_t svl_share_bytes(struct svl_worker *w, size_t want)
 {
-    size_t most = SVL_TURN_BYTES / (1 + w->outs.live);
+    size_t most = SVL_TURN_BYTES / (1 + w->outs.live / SVL_TURN_READY);
     struct svl_turn *turn;
 
     if (most > SVL_TURN_BYTES_MAX)
@@ -36,6 +36,15 @@ size_t svl_share_bytes(struct svl_worker *w, size_t want)
         want = most;
     turn->bytes += want;
     return want;
+}
+
+void svl_share_return(struct svl_worker *w, size_t asked, size_t sent)
+{
+    SVL_ASSERT(sent <= asked);
+    if (asked <= SVL_SHARE_BYTES) /* its own share, not of the allowance */
+        return;
+    SVL_ASSERT(w->turn.bytes >= asked - sent);
+    w->turn.bytes -= asked - sent;
 }
 
 unsigned svl_share_requests(struct svl_worker *w)

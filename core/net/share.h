@@ -19,11 +19,14 @@ struct svl_task {
 
 #define SVL_SHARE_BYTES 65536             /* each connection's own */
 #define SVL_SHARE_REQUESTS 16             /* the same */
-#define SVL_TURN_BYTES (16 * 1024 * 1024) /* on top of it, for all */
+#define SVL_TURN_BYTES (32 * 1024 * 1024) /* on top of it, for all */
 #define SVL_TURN_REQUESTS 2048
-#define SVL_TURN_BYTES_MAX                                                                         \
-    (2 * 1024 * 1024) /* for one connection: in one call, because the
-                                              * kernel wakes the peer at the end of each */
+#define SVL_TURN_READY 8 /* seldom more than one in so many of those that wait is ready */
+
+/* For one connection in one call: more than a socket's buffer takes. A full buffer is sent as the
+ * acknowledgements come, by whoever gets them; with small pieces it runs empty, and then each piece
+ * pays for its own way through the kernel. */
+#define SVL_TURN_BYTES_MAX (8 * 1024 * 1024)
 
 /* What was taken out of the allowance in this turn. */
 struct svl_turn {
@@ -34,6 +37,10 @@ struct svl_turn {
 
 /* How many of `want` bytes may be sent now; not 0 unless want is. The rest is for the next turn. */
 size_t svl_share_bytes(struct svl_worker *worker, size_t want);
+
+/* Of `asked`, which svl_share_bytes() returned in this turn, only so many were sent: others may have
+ * what the peer's buffer had no room for. */
+void svl_share_return(struct svl_worker *worker, size_t asked, size_t sent);
 
 /* How many more requests may be answered now, after the connection's own share; 0 = none. */
 unsigned svl_share_requests(struct svl_worker *worker);

@@ -17,6 +17,7 @@
 
 #define CROWD 100
 #define BIG (3 * 1024 * 1024)
+#define MUCH ((size_t)2 * SVL_TURN_BYTES_MAX)
 #define GET "GET /small HTTP/1.1\r\nHost: x\r\n\r\n"
 #define GET_BIG "GET /big HTTP/1.1\r\nHost: x\r\n\r\n"
 #define GET_FILE "GET /file HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -206,18 +207,35 @@ Test(share, what_is_left_for_later_is_answered)
 Test(share, who_is_alone_gets_much)
 {
     open_server();
-    cr_assert_eq(svl_share_bytes(worker, BIG), SVL_TURN_BYTES_MAX);
+    cr_assert_eq(svl_share_bytes(worker, MUCH), SVL_TURN_BYTES_MAX);
     cr_assert_eq(svl_share_bytes(worker, 100), 100);
     for (size_t sum = SVL_TURN_BYTES_MAX; sum < SVL_TURN_BYTES; sum += SVL_TURN_BYTES_MAX)
-        svl_share_bytes(worker, BIG);
-    cr_assert_eq(svl_share_bytes(worker, BIG), SVL_SHARE_BYTES, "the allowance is used up");
+        svl_share_bytes(worker, MUCH);
+    cr_assert_eq(svl_share_bytes(worker, MUCH), SVL_SHARE_BYTES, "the allowance is used up");
     cr_assert_eq(svl_share_bytes(worker, 0), 0);
     svl_worker_poll(worker, false);
-    cr_assert_eq(svl_share_bytes(worker, BIG), SVL_TURN_BYTES_MAX, "a new turn");
+    cr_assert_eq(svl_share_bytes(worker, MUCH), SVL_TURN_BYTES_MAX, "a new turn");
     for (int i = 0; i < SVL_TURN_REQUESTS / SVL_SHARE_REQUESTS; i++)
         cr_assert_eq(svl_share_requests(worker), SVL_SHARE_REQUESTS);
     cr_assert_eq(svl_share_requests(worker), 0);
     svl_worker_poll(worker, false);
     cr_assert_eq(svl_share_requests(worker), SVL_SHARE_REQUESTS);
+    svl_server_close(server);
+}
+
+/* A socket takes what its buffer has room for, whatever it was allowed. */
+Test(share, what_was_not_sent_is_there_for_others)
+{
+    open_server();
+    for (int i = 0; i < 100; i++) {
+        size_t asked = svl_share_bytes(worker, MUCH);
+
+        cr_assert_eq(asked, SVL_TURN_BYTES_MAX);
+        svl_share_return(worker, asked, i % 10 ? 0 : SVL_TURN_BYTES_MAX / 10);
+    }
+    svl_share_return(worker, 100, 50); /* its own share */
+    for (int i = 0; i < SVL_TURN_BYTES / SVL_TURN_BYTES_MAX; i++)
+        cr_assert_eq(svl_share_bytes(worker, MUCH), SVL_TURN_BYTES_MAX);
+    cr_assert_eq(svl_share_bytes(worker, MUCH), SVL_SHARE_BYTES, "the allowance is used up");
     svl_server_close(server);
 }
