@@ -2,70 +2,109 @@
  * another way. A lookup that succeeds without a way back is one loop. */
 #include "internal.h"
 
-/* Eight bytes of the path from pos on, its first one lowest, zeros behind the end. */
-static inline uint64_t load(svl_str path, size_t pos)
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+static inline uint64_t lowest_first(uint64_t word)
 {
-    size_t left = path.n - pos;
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    return __builtin_bswap64(word);
+#else
+    return word;
+#endif
+}
+
+/* Eight bytes, the first one lowest. */
+static inline uint64_t load(const char *at)
+{
+    uint64_t word;
+
+    memcpy(&word, at, 8);
+    return lowest_first(word);
+}
+
+/* All of a text shorter than that, zeros behind it. */
+static inline uint64_t load_short(svl_str text)
+{
     uint64_t word = 0;
 
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    if (left >= 8) {
-        memcpy(&word, path.p + pos, 8);
-        return word;
-    }
-    if (path.n >= 8 && left > 0) {
-        memcpy(&word, path.p + path.n - 8, 8);
-        return word >> (8 * (8 - left));
-    }
-#endif
-    for (size_t i = 0; i < left && i < 8; i++)
-        word |= (uint64_t)(unsigned char)path.p[pos + i] << (8 * i);
+    for (size_t i = 0; i < text.n; i++)
+        word |= (uint64_t)(unsigned char)text.p[i] << (8 * i);
     return word;
 }
 
+/* Eight bytes of the path from pos on, zeros behind its end, at which pos may be; `last` is where
+ * its last eight bytes begin, and nothing behind them is read. A branch for what is near the end
+ * would be guessed wrong too often. Two shifts, since one by 64 is not defined. */
+static inline uint64_t load_path(const char *path, size_t pos, size_t last)
+{
+    size_t at = pos < last ? pos : last, half = 4 * (pos - at);
+
+    return load(path + at) >> half >> half;
+}
+
+/* --- segments ------------------------------------------------------------------------------ */
+
 #define ONES UINT64_C(0x0101010101010101)
+#define HIGH (ONES << 7)
 
-/* The lowest byte of a word that equals c is marked by its high bit; 0 if there is none. */
-static inline uint64_t byte_marks(uint64_t word, unsigned char c)
+/* Bit i says whether byte i of a word is a slash. */
+static inline uint64_t slashes_of(uint64_t word)
 {
-    uint64_t x = word ^ (ONES * c);
+    uint64_t x = word ^ ONES * '/', marks = ~(((x & ~HIGH) + ~HIGH) | x) & HIGH;
 
-    return (x - ONES) & ~x & (ONES << 7);
+    return (marks >> 7) * UINT64_C(0x0102040810204080) >> 56;
 }
 
-static inline size_t segment_end(svl_str path, size_t pos)
+#ifdef __SSE2__
+static inline uint64_t slashes_at(const char *at)
 {
-    while (pos < path.n) {
-        uint64_t marks = byte_marks(load(path, pos), '/');
+    __m128i bytes = _mm_loadu_si128((const __m128i *)at);
 
-        if (marks)
-            return pos + (size_t)__builtin_ctzll(marks) / 8;
-        pos += 8;
-    }
-    return path.n;
+    return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('/')));
+}
+#else
+static inline uint64_t slashes_at(const char *at)
+{
+    return slashes_of(load(at)) | slashes_of(load(at + 8)) << 8;
+}
+#endif
+
+/* Bit i is set where the path has a slash, or its end, so that no param has to search for it. A
+ * path of 64 bytes or more has none set. Parts that overlap say the same. */
+static inline uint64_t segment_ends(svl_str path, const char *small)
+{
+    size_t n = path.n;
+    uint64_t ends;
+
+    if (n >= 64)
+        return 0;
+    ends = UINT64_C(1) << n;
+    if (n < 8)
+        return ends | slashes_of(load(small));
+    if (n < 16)
+        return ends | slashes_of(load(path.p)) | slashes_of(load(path.p + n - 8)) << (n - 8);
+    ends |= slashes_at(path.p) | slashes_at(path.p + n - 16) << (n - 16);
+    if (n > 32)
+        ends |= slashes_at(path.p + 16) << 16 | slashes_at(path.p + n - 32) << (n - 32);
+    return ends;
 }
 
-/* Which child begins with c, or n_children. A few are asked one by one: the processor then guesses
- * which one it will be and goes on, instead of waiting until that has been computed. */
-static inline unsigned child_of(const struct svl_router *r, const struct node *node,
-                                unsigned char c)
+static __attribute__((noinline)) size_t far_end(svl_str path, size_t pos)
 {
-    unsigned i = 0;
+    const char *slash = memchr(path.p + pos, '/', path.n - pos);
 
-    if (node->n_children <= 8) {
-        for (uint64_t index = node->index; i < node->n_children; i++, index >>= 8)
-            if ((unsigned char)index == c)
-                break;
-        return i;
-    }
-    for (; i < node->n_children; i += 8) {
-        svl_str words = {(const char *)r->bytes, SIZE_MAX};
-        uint64_t marks = byte_marks(load(words, node->index + i), c);
+    return slash ? (size_t)(slash - path.p) : path.n;
+}
 
-        if (marks)
-            return i + (unsigned)__builtin_ctzll(marks) / 8;
-    }
-    return node->n_children;
+static inline size_t segment_end(const struct search *s, size_t pos)
+{
+    uint64_t ends = s->ends >> (pos & 63);
+
+    if (ends)
+        return pos + (size_t)__builtin_ctzll(ends);
+    return far_end(s->path, pos);
 }
 
 /* The leaf's route for the method: 1 + target, or 0. */
@@ -124,7 +163,7 @@ bool search_leaf(struct search *s, uint32_t at, unsigned n)
     return take_leaf(s, at, n);
 }
 
-static bool walk(struct search *s, svl_str path, uint32_t at, size_t pos, unsigned n);
+static bool walk(struct search *s, uint32_t at, size_t pos, unsigned n);
 
 static bool fits(const struct search *s, const struct wild *wild, svl_str value)
 {
@@ -153,7 +192,7 @@ static bool walk_part(struct search *s, const struct wild *wild, size_t pos, uns
     const struct svl_router *r = s->router;
     const struct node *next = &r->nodes[wild->node];
     const struct check *check = wild->check ? &r->checks[wild->check] : NULL;
-    size_t at = wild->empty ? pos : pos + 1, end = segment_end(s->path, pos);
+    size_t at = wild->empty ? pos : pos + 1, end = segment_end(s, pos);
 
     if (check && check->kind == CHECK_CLASS)
         narrow(check, s->path, pos, &at, &end);
@@ -167,7 +206,7 @@ static bool walk_part(struct search *s, const struct wild *wild, size_t pos, uns
             if (!check_fits(check, s->values[n]))
                 continue;
         }
-        if (walk(s, s->path, wild->node, at, n + 1))
+        if (walk(s, wild->node, at, n + 1))
             return true;
     }
     return false;
@@ -179,11 +218,11 @@ static bool walk_wild(struct search *s, const struct wild *wild, size_t pos, uns
 
     if (wild->kind == TOKEN_PART)
         return walk_part(s, wild, pos, n);
-    end = wild->kind == TOKEN_REST ? s->path.n : segment_end(s->path, pos);
+    end = wild->kind == TOKEN_REST ? s->path.n : segment_end(s, pos);
     s->values[n] = (svl_str){s->path.p + pos, end - pos};
     if (wild->kind == TOKEN_REST)
         return search_leaf(s, wild->node, n + 1);
-    return fits(s, wild, s->values[n]) && walk(s, s->path, wild->node, end, n + 1);
+    return fits(s, wild, s->values[n]) && walk(s, wild->node, end, n + 1);
 }
 
 static bool walk_wilds(struct search *s, const struct node *node, size_t pos, unsigned n)
@@ -194,71 +233,123 @@ static bool walk_wilds(struct search *s, const struct node *node, size_t pos, un
     return false;
 }
 
+/* Which bytes of a word a label has, by its length. */
+static const uint64_t masks[] = {
+    0,
+    UINT64_C(0xff),
+    UINT64_C(0xffff),
+    UINT64_C(0xffffff),
+    UINT64_C(0xffffffff),
+    UINT64_C(0xffffffffff),
+    UINT64_C(0xffffffffffff),
+    UINT64_C(0xffffffffffffff),
+    UINT64_C(0xffffffffffffffff),
+};
+
+/* Which child begins with c: 1 + its number, or 0. */
+static inline unsigned child_of(const struct svl_router *r, const struct node *node,
+                                unsigned char c)
+{
+    unsigned place;
+
+    if (node->n_children <= NODE_FEW) {
+        uint64_t firsts = node->firsts;
+
+        for (unsigned i = 0; i < node->n_children; i++, firsts >>= 8)
+            if ((unsigned char)firsts == c)
+                return i + 1;
+        return 0;
+    }
+    place = (unsigned)c - node->table.low;
+    return place < node->table.width ? r->bytes[node->table.at + place] : 0;
+}
+
 /* Below nodes[at], with the path read up to pos and n values found. Recursion is as deep as the
- * pattern has places with a choice. The path is handed on in registers: to read it from memory
- * just written costs more than all the rest of a step. */
-static bool walk(struct search *s, svl_str path, uint32_t at, size_t pos, unsigned n)
+ * pattern has places with a choice. */
+static bool walk(struct search *s, uint32_t at, size_t pos, unsigned n)
 {
     const struct svl_router *r = s->router;
+    const size_t size = s->path.n, last = size < 8 ? 0 : size - 8;
+    const char *path = size < 8 ? s->small : s->path.p;
+    svl_str *value = s->values + n;
 
     for (;;) {
         const struct node *node = &r->nodes[at];
         unsigned child;
+        size_t end;
 
-        if (node->len > 0) {
-            uint64_t differs = load(path, pos) ^ node->label;
-
-            if (differs << (64 - 8 * node->len))
-                return false;
-            pos += node->len;
-        }
-        if (pos == path.n) { /* never beyond: labels hold no NUL, which load() gives there */
+        /* Labels hold no NUL, so none fits behind the end. */
+        if ((load_path(path, pos, last) ^ node->label) & masks[node->len])
+            return false;
+        pos += node->len;
+        if (pos == size) {
+            n = (unsigned)(value - s->values);
             if (node->leaf && take_leaf(s, node->leaf, n))
                 return true;
             return node->n_wild && walk_wilds(s, node, pos, n);
         }
-        /* An only child is looked at without asking whether its first byte fits: its label says so,
-         * and the processor need not wait to know where to go on. */
-        child = node->n_children == 1 ? 0 : child_of(r, node, (unsigned char)path.p[pos]);
-        if (child < node->n_children) {
-            at = node->child + child;
-            if (!node->n_wild)
-                continue;
-            if (walk(s, path, at, pos, n))
-                return true;
-        }
-        if (node->plain) {
-            size_t end = segment_end(path, pos);
-
-            if (end == pos)
-                return false;
-            s->values[n++] = (svl_str){path.p + pos, end - pos};
-            pos = end;
-            at = r->wilds[node->wild].node;
+        if (node->shape == NODE_ONLY) {
+            at = node->child;
             continue;
         }
-        return node->n_wild && walk_wilds(s, node, pos, n);
+        child = child_of(r, node, (unsigned char)path[pos]);
+        if (child) {
+            at = node->child + child - 1;
+            if (!node->n_wild)
+                continue;
+            if (walk(s, at, pos, (unsigned)(value - s->values)))
+                return true;
+        }
+        if (node->shape != NODE_PLAIN)
+            return node->n_wild && walk_wilds(s, node, pos, (unsigned)(value - s->values));
+        end = segment_end(s, pos);
+        if (end == pos)
+            return false;
+        *value++ = (svl_str){s->path.p + pos, end - pos};
+        pos = end;
+        at = node->child - 1;
     }
 }
 
 /* --- whole paths --------------------------------------------------------------------------- */
 
-/* Looks at 32 bytes at most, which is enough to tell routes apart nearly always. */
-uint32_t path_hash(svl_str path, uint32_t root)
+static inline uint64_t mix(uint64_t hash, uint64_t word)
 {
-    size_t end = path.n > 8 ? path.n - 8 : 0, before = path.n > 16 ? path.n - 16 : 0;
-    uint64_t hash = load(path, 0) * UINT64_C(0x9e3779b97f4a7c15);
-
-    hash ^= load(path, end) * UINT64_C(0xc2b2ae3d27d4eb4f);
-    hash += load(path, before) * UINT64_C(0x165667b19e3779f9);
-    hash ^= (load(path, path.n / 2 & ~(size_t)7) + path.n + root) * UINT64_C(0xd6e8feb86659fd93);
-    hash ^= hash >> 32;
-    return (uint32_t)hash | 1;
+    hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    return hash ^ hash >> 32;
 }
 
-static inline uint32_t whole_leaf(const struct svl_router *r, svl_str path, uint32_t root)
+static inline uint32_t hash_of(svl_str path, uint32_t root)
 {
-    uint32_t hash = path_hash(path, root);
+    uint64_t hash = path.n ^ (uint64_t)root << 32;
+
+    if (path.n < 8)
+        return (uint32_t)mix(hash, load_short(path)) | 1;
+    for (size_t i = 0; i + 8 < path.n; i += 8)
+        hash = mix(hash, load(path.p + i));
+    return (uint32_t)mix(hash, load(path.p + path.n - 8)) | 1;
+}
+
+uint32_t path_hash(svl_str path, uint32_t root)
+{
+    return hash_of(path, root);
+}
+
+/* Longer texts than a few words are rare, and a call costs as much as they do. */
+static inline bool same_bytes(const char *a, const char *b, size_t n)
+{
+    if (n < 8)
+        return memcmp(a, b, n) == 0;
+    for (size_t i = 0; i + 8 < n; i += 8)
+        if (load(a + i) != load(b + i))
+            return false;
+    return load(a + n - 8) == load(b + n - 8);
+}
+
+static __attribute__((noinline)) uint32_t whole_leaf(const struct svl_router *r, svl_str path,
+                                                     uint32_t root)
+{
+    uint32_t hash = hash_of(path, root);
 
     for (uint32_t i = hash >> 1;; i++) {
         const struct whole *whole = &r->wholes[i & r->wholes_mask];
@@ -266,13 +357,13 @@ static inline uint32_t whole_leaf(const struct svl_router *r, svl_str path, uint
         if (whole->hash == 0)
             return 0;
         if (whole->hash == hash && whole->n == path.n && whole->root == root &&
-            memcmp(r->bytes + whole->at, path.p, path.n) == 0)
+            same_bytes((const char *)r->bytes + whole->at, path.p, path.n))
             return whole->leaf;
     }
 }
 
 /* A path that is all text is the most specific one there is, so it is asked first. */
-static bool walk_root(struct search *s, svl_str path, uint32_t root, unsigned n)
+static inline bool walk_root(struct search *s, svl_str path, uint32_t root, unsigned n)
 {
     unsigned mark = whole_mark(path);
 
@@ -282,7 +373,13 @@ static bool walk_root(struct search *s, svl_str path, uint32_t root, unsigned n)
         if (leaf && take_leaf(s, leaf, n))
             return true;
     }
-    return walk(s, path, root, 0, n);
+    if (path.n < 8) {
+        uint64_t word = lowest_first(load_short(path));
+
+        memcpy(s->small, &word, 8);
+    }
+    s->ends = segment_ends(path, s->small);
+    return walk(s, root, 0, n);
 }
 
 /* --- hosts --------------------------------------------------------------------------------- */
@@ -348,7 +445,7 @@ bool roots_next(struct roots *roots, uint32_t *root, svl_str *label)
     return !roots->done && (roots->done = true);
 }
 
-static bool search_hosts(struct search *s, svl_str path, svl_str host)
+static bool search_hosts(struct search *s, svl_str host)
 {
     struct roots roots = {.router = s->router, .host = host};
     svl_str label;
@@ -356,20 +453,29 @@ static bool search_hosts(struct search *s, svl_str path, svl_str host)
 
     while (roots_next(&roots, &root, &label)) {
         s->values[0] = label;
-        if (walk_root(s, path, root, label.p ? 1 : 0))
+        if (walk_root(s, s->path, root, label.p ? 1 : 0))
             return true;
     }
     return false;
 }
 
+/* Values that are found on the way to a route that was declared later are not kept. */
+static __attribute__((noinline)) void search_ordered(struct search *s, svl_str host)
+{
+    svl_str tried[SVL_ROUTER_PARAMS];
+
+    s->kept = s->values;
+    s->values = tried;
+    search_hosts(s, host);
+}
+
 bool router_find(const struct svl_router *r, const struct svl_ask *ask, struct svl_found *found,
                  const struct place **miss)
 {
-    svl_str tried[SVL_ROUTER_PARAMS], path = ask->path;
     struct search s;
 
     s.router = r;
-    s.path = path;
+    s.path = ask->path;
     s.bit = method_bit(r, ask->method, ask->text);
     s.instead = ask->method == SVL_HEAD && r->auto_head ? METHOD_BIT(SVL_GET) : 0;
     s.allow = 0;
@@ -378,12 +484,13 @@ bool router_find(const struct svl_router *r, const struct svl_ask *ask, struct s
     s.tries = SEARCH_TRIES;
     s.miss = 0;
     s.best = UINT32_MAX;
-    s.values = r->ordered ? tried : found->values;
-    s.kept = found->values;
-    if (r->n_hosts > 0)
-        search_hosts(&s, path, ask->host);
+    s.values = found->values;
+    if (r->ordered)
+        search_ordered(&s, ask->host);
+    else if (r->n_hosts > 0)
+        search_hosts(&s, ask->host);
     else
-        walk_root(&s, path, r->root, 0);
+        walk_root(&s, ask->path, r->root, 0);
     found->target = s.target;
     if (!s.target) {
         found->route = NULL;

@@ -82,6 +82,26 @@ static const struct tree *compact(const struct tree *tree)
 
 static void put_node(struct flat *flat, const struct tree *tree, svl_str label, uint32_t at);
 
+static uint32_t count_children(const struct tree *tree)
+{
+    uint32_t n = 0;
+
+    for (const struct tree *child = tree->children; child; child = child->next)
+        n++;
+    return n;
+}
+
+static enum node_shape shape_of(const struct tree *tree)
+{
+    const struct edge *edge = tree->wilds;
+
+    if (!edge)
+        return count_children(tree) == 1 ? NODE_ONLY : NODE_MIXED;
+    if (edge->next || edge->kind != TOKEN_PARAM || edge->check || edge->empty)
+        return NODE_MIXED;
+    return NODE_PLAIN;
+}
+
 static void put_wilds(struct flat *flat, const struct tree *tree, struct node *node)
 {
     uint32_t n = 0;
@@ -100,44 +120,67 @@ static void put_wilds(struct flat *flat, const struct tree *tree, struct node *n
         } else {
             const struct tree *next = compact(edge->node);
 
-            wild.node = TAKE(flat, nodes, 1);
+            wild.node = node->shape == NODE_PLAIN ? node->child - 1 : TAKE(flat, nodes, 1);
             flat->wild++;
             put_node(flat, next, next->label, wild.node);
             flat->wild--;
         }
         flat->wilds[n] = wild;
     }
-    node->plain = node->n_wild == 1 && flat->wilds[node->wild].kind == TOKEN_PARAM &&
-                  !flat->wilds[node->wild].check && !flat->wilds[node->wild].empty;
+}
+
+/* A few children are asked one by one: the processor guesses which one it will be and goes on. More
+ * are found by one load, which is slower than a right guess, and faster than a wrong one. */
+static void put_table(struct flat *flat, const struct tree *tree, struct node *node)
+{
+    uint8_t low = 255, high = 0, i = 0;
+
+    for (const struct tree *child = tree->children; child; child = child->next) {
+        uint8_t first = (uint8_t)child->label.p[0];
+
+        low = first < low ? first : low;
+        high = first > high ? first : high;
+    }
+    node->table.low = low;
+    node->table.width = (uint16_t)(high - low + 1);
+    node->table.at = TAKE(flat, bytes, node->table.width);
+    for (const struct tree *child = tree->children; child; child = child->next)
+        flat->bytes[node->table.at + (uint8_t)child->label.p[0] - low] = ++i;
 }
 
 static void put_index(struct flat *flat, const struct tree *tree, struct node *node)
 {
     unsigned i = 0;
 
-    if (node->n_children > 8) {
-        node->index = TAKE(flat, bytes, (node->n_children + 7u) / 8 * 8);
-        for (const struct tree *child = tree->children; child; child = child->next)
-            flat->bytes[node->index + i++] = (uint8_t)child->label.p[0];
+    if (node->n_children > NODE_FEW) {
+        put_table(flat, tree, node);
         return;
     }
     for (const struct tree *child = tree->children; child; child = child->next)
-        node->index |= (uint64_t)(unsigned char)child->label.p[0] << (8 * i++);
+        node->firsts |= (uint64_t)(unsigned char)child->label.p[0] << (8 * i++);
 }
 
 static void put_children(struct flat *flat, const struct tree *tree, struct node *node)
 {
-    uint32_t n = 0;
+    uint32_t n = node->child;
 
-    for (const struct tree *child = tree->children; child; child = child->next)
-        n++;
-    node->n_children = (uint8_t)n;
-    if (n == 0)
-        return;
     put_index(flat, tree, node);
-    node->child = n = TAKE(flat, nodes, n);
     for (const struct tree *child = tree->children; child; child = child->next)
         put_node(flat, child, child->label, n++);
+}
+
+/* What follows a text that is at its end. */
+static void put_branches(struct flat *flat, const struct tree *tree, struct node *node)
+{
+    unsigned param;
+
+    node->shape = (uint8_t)shape_of(tree);
+    node->n_children = (uint8_t)count_children(tree);
+    param = node->shape == NODE_PLAIN;
+    if (node->n_children + param > 0)
+        node->child = TAKE(flat, nodes, node->n_children + param) + param;
+    put_children(flat, tree, node);
+    put_wilds(flat, tree, node);
 }
 
 /* A path that ends here and is all text. */
@@ -170,13 +213,13 @@ static void put_node(struct flat *flat, const struct tree *tree, svl_str label, 
     if (label.n > 8) {
         label = svl_str_from(label, 8);
         node.n_children = 1;
+        node.shape = NODE_ONLY;
         node.child = TAKE(flat, nodes, 1);
         put_node(flat, tree, label, node.child);
     } else {
         node.leaf = put_mark(flat, tree->mark);
         put_whole(flat, node.leaf);
-        put_children(flat, tree, &node);
-        put_wilds(flat, tree, &node);
+        put_branches(flat, tree, &node);
     }
     flat->path_n -= flat->wild ? 0 : mine.n;
     flat->nodes[at] = node;
@@ -239,7 +282,6 @@ void router_flatten(struct svl_router *r, struct heap *heap, struct tree *const 
         put_node(&flat, tree, tree->label, i);
     }
     hash_wholes(r, &flat);
-    TAKE(&flat, bytes, 8); /* an index is read in words */
     size = flat.n_nodes * sizeof *flat.nodes + flat.n_wilds * sizeof *flat.wilds +
            flat.n_leaves * sizeof *flat.leaves + flat.n_first * sizeof *flat.first + flat.n_bytes +
            flat.n_wholes * sizeof *flat.wholes;

@@ -101,14 +101,30 @@ struct svl_target {
 /* The flat tree. Numbers are places in the arrays of struct svl_router; 0 means none for leaves. */
 struct node {
     uint64_t label; /* its first byte lowest */
-    uint64_t index; /* first bytes of the children if they are 2 to 8; a place in `bytes` if more */
+    union {
+        uint64_t firsts; /* the first bytes of up to NODE_FEW children, the first child's lowest */
+        struct {
+            uint32_t at; /* in `bytes`: 1 + the child for each first byte from `low` on, or 0 */
+            uint16_t width;
+            uint8_t low;
+        } table; /* of more children */
+    };
     uint32_t child; /* of n_children that stand side by side */
     uint32_t wild;  /* of n_wild that stand side by side */
     uint32_t leaf;  /* when the path ends here */
     uint8_t len;    /* of the label, 0 to 8 */
     uint8_t n_children;
     uint8_t n_wild;
-    bool plain; /* exactly one wild, a param without a check */
+    uint8_t shape; /* enum node_shape */
+};
+_Static_assert(sizeof(struct node) == 32, "two nodes share a cache line");
+#define NODE_FEW 8
+
+/* What can follow a label; most nodes are one of the first two. */
+enum node_shape {
+    NODE_ONLY,  /* one child and nothing else: its label says whether it does */
+    NODE_PLAIN, /* children, then one param without a check; what follows that is nodes[child - 1] */
+    NODE_MIXED,
 };
 
 /* Paths that are nothing but text are also found by their hash, in one step. */
@@ -219,6 +235,8 @@ struct search {
     uint32_t tries; /* ends of params within a segment that may still be tried */
     uint32_t miss;  /* 1 + the innermost place that the path is below */
     uint32_t best;  /* ORDERED: of the target found so far */
+    uint64_t ends;  /* where segments of the path end, if it has less than 64 bytes */
+    char small[8];  /* the path, if it is shorter than this, with zeros behind it */
     svl_str *values;
     svl_str *kept; /* ORDERED: values of the target found so far */
 };

@@ -127,6 +127,69 @@ Test(router, more_than_eight_children_are_all_found)
     svl_router_close(r);
 }
 
+/* Paths are read in words of several sizes, some of which overlap. */
+Test(router, values_are_right_in_paths_of_every_length)
+{
+    struct svl_router *r =
+        ROUTER("GET /{a}", "GET /{a}/{b}", "GET /{a}/{b}/end", "GET /{a}/long-label-x");
+    char path[160];
+
+    for (size_t a = 1; a < 72; a++) {
+        for (size_t b = 1; b < 72; b++) {
+            struct svl_found found;
+            svl_str copy;
+
+            memset(path, 'v', sizeof path);
+            path[0] = path[a + 1] = '/';
+            memcpy(path + a + b + 2, "/end", 4);
+            copy = exact((svl_str){path, a + b + 6});
+            cr_assert(
+                svl_router_find(r, &(struct svl_ask){.method = SVL_GET, .path = copy}, &found));
+            cr_assert_eq(found.n, 2);
+            cr_assert(svl_str_eq(found.values[0], (svl_str){path + 1, a}), "%zu %zu", a, b);
+            cr_assert(svl_str_eq(found.values[1], (svl_str){path + a + 2, b}), "%zu %zu", a, b);
+            copy.n--; /* "/en" is no route */
+            cr_assert_not(
+                svl_router_find(r, &(struct svl_ask){.method = SVL_GET, .path = copy}, &found));
+            exact_free(copy);
+            copy = exact((svl_str){path, a + b + 2});
+            cr_assert(
+                svl_router_find(r, &(struct svl_ask){.method = SVL_GET, .path = copy}, &found));
+            cr_assert(svl_str_eq(found.values[1], (svl_str){path + a + 2, b}), "%zu %zu", a, b);
+            exact_free(copy);
+        }
+    }
+    svl_router_close(r);
+}
+
+Test(router, children_may_begin_with_any_byte)
+{
+    static char paths[254][8];
+    static struct svl_route routes[255];
+    struct svl_router *r;
+    struct svl_found found;
+    unsigned n = 0;
+
+    for (unsigned c = 1; c < 256; c++)
+        if (c != '/') /* by a backslash, as some mean something */
+            snprintf(paths[n++], sizeof *paths, "/\\%ct", (int)c);
+    for (unsigned i = 0; i < n; i++)
+        routes[i] = (struct svl_route){.method = "GET", .path = paths[i], .handler = nothing};
+    cr_assert_eq(svl_router_open(&r, &(struct svl_router_config){.routes = routes}), 0);
+    for (unsigned i = 0; i < n; i++) {
+        char path[] = {'/', paths[i][2], 't', '/'};
+
+        cr_expect(
+            svl_router_find(r, &(struct svl_ask){.method = SVL_GET, .path = {path, 3}}, &found));
+        cr_expect_eq(found.route, &routes[i]);
+        cr_expect_not(
+            svl_router_find(r, &(struct svl_ask){.method = SVL_GET, .path = {path, 4}}, &found));
+        cr_expect_not(
+            svl_router_find(r, &(struct svl_ask){.method = SVL_GET, .path = {path, 2}}, &found));
+    }
+    svl_router_close(r);
+}
+
 Test(router, colons_reach_to_the_end_of_the_segment)
 {
     struct svl_router *r =
