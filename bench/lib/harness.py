@@ -405,6 +405,11 @@ class Server:
                     total[names[words[0]]] += int(words[1]) * 1024
         return total
 
+    def peak(self):
+        """The most bytes it has been resident with."""
+        return sum(int(line.split()[1]) * 1024 for pid in self.pids()
+                   for line in lines_of(f"/proc/{pid}/status") if line.startswith("VmHWM:"))
+
     def stop(self):
         if self.process and self.process.poll() is None:
             for pid in self.pids()[:1]:

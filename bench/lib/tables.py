@@ -165,6 +165,11 @@ def idle_table(records):
                    f"{r['after']['rss'] / 2**20:.2f}"] for r in records])
 
 
+def first_table(records):
+    return table(["page", "first byte, ms (min..max)", "most RSS less that before, MiB"],
+                 [[r["server"], spread(r["first_ms"], 1), f"{r['grown'] / 2**20:.2f}"] for r in records])
+
+
 def allocs_table(records):
     kinds = list(records[0]["counts"])
     return table(["server"] + kinds + ["allocations/request"],
@@ -189,7 +194,7 @@ def rss_table(records):
 
 
 TABLES = {"op_ns": operations_table, "struct_bytes": struct_table, "twin": twins_table, "chain_ns": chain_table,
-          "pending_ns": pending_table, "per_connection": idle_table, "counts": allocs_table, "calls": syscalls_table,
+          "pending_ns": pending_table, "per_connection": idle_table, "first_ms": first_table, "counts": allocs_table, "calls": syscalls_table,
           "memory": rss_table, "cpu_us": timed_table}
 
 
