@@ -242,16 +242,19 @@ static const struct svl_option options[] = {
     {.name = "compress", .letter = 'z', .value = "LIST", .words = "off",
      .initial = "br,zstd,gzip,deflate", .help = "codings for text, or off",
      COMPRESS(SVL_TEXT, codings)},
+    {.name = "compress-min", .value = "SIZE", .initial = "256", .min = 1, .max = 1 << 30,
+     .help = "shorter texts are sent as they are", COMPRESS(SVL_SIZE, min_bytes)},
     {.name = "cache-dir", .value = "DIR", COMPRESS(SVL_TEXT, cache_dir),
      .help = "a folder in which compressed answers are kept for the next start"},
 
     {.group = "Who may do what"},
     {.name = "auth", .letter = 'a', .value = "USER:HASH", .common = true, .repeat = true,
+     .secret = true,
      .help = "ask for a name and a password; `serval hash-password USER` makes the hash. With USER "
              "alone the password is asked for on the terminal", BASIC_AUTH(USER, users)},
     {.name = "auth-file", .value = "FILE", .repeat = true, BASIC_AUTH(USERS, users),
      .help = "lines of USER:HASH, as htpasswd -B writes them"},
-    {.name = "upload", .value = "USER:HASH", .repeat = true, UPLOAD_AUTH(USER, users),
+    {.name = "upload", .value = "USER:HASH", .repeat = true, .secret = true, UPLOAD_AUTH(USER, users),
      .help = "who may add files, as for --auth: by the page of a folder, or PUT. Nothing is replaced"},
     {.name = "upload-max", .value = "SIZE", .initial = "1g", .min = 1, .max = 1ll << 50,
      .help = "bytes of one upload", FS(SVL_SIZE, upload_max)},
@@ -307,11 +310,17 @@ static const struct svl_option options[] = {
      .help = "append the access log to a file, not to stdout"},
     {.name = "error-log", .value = "LEVEL", .words = "debug info warning alert", .initial = "info",
      .help = "which lines of its own the program writes to stderr", SVL_WORD(&serving.level)},
+    {.name = "pid-file", .value = "FILE", SVL_TEXT(&serving.pid_file),
+     .help = "holds the number of the process from when the sockets are open to the end"},
     {.name = "no-color", .no_env = true, .take = svl_take_no_color,
      .help = "no colours on a terminal; NO_COLOR in the environment does the same"},
     {.name = "open", SVL_FLAG(&serving.open), .help = "show the folder in the browser of this machine"},
+    {.name = "qr", SVL_FLAG(&serving.qr),
+     .help = "show the address for other machines as a QR code, on a terminal"},
     {.name = "quiet", .letter = 'q', .common = true, SVL_FLAG(&serving.quiet),
      .help = "no start-up lines, no access log on stdout"},
+    {.name = "print-config", .no_env = true, SVL_FLAG(&serving.print_config),
+     .help = "show each option's value and what it is from, and end"},
     {.name = "modules", .no_env = true, .take = svl_take_show_modules,
      .help = "list the modules that are built in"},
     {0},
@@ -379,6 +388,10 @@ static int serve(const struct svl_program *program)
     struct svl_use wanted[sizeof chain / sizeof *chain];
     size_t n = 0;
 
+    if (serving.print_config) {
+        svl_config_show(options, stdout);
+        return 0;
+    }
     complete();
     svl_cli_check_folder(program, serving.dir);
     describe();

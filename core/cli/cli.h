@@ -30,6 +30,7 @@ struct svl_option {
     bool common;         /* also in -h, which fits a small screen: the help up to its first ';' */
     bool repeat;         /* may be given more than once; otherwise the last one counts */
     bool no_env;         /* has no variable in the environment */
+    bool secret;         /* what follows the first ':' of its value is not shown */
 
     svl_take_fn *take;
     void *to;
@@ -107,6 +108,9 @@ enum {
  * --help, --version, and with SVL_EXIT_USAGE after a mistake. */
 int svl_program_run(const struct svl_program *program, char **argv);
 
+/* One line for each option that has a variable: its value, and what said so. */
+void svl_config_show(const struct svl_option *table, FILE *file);
+
 /* Asks on the terminal, without showing what is typed. False if there is no terminal. */
 bool svl_cli_ask_password(const char *prompt, char *to, size_t size);
 
@@ -123,6 +127,8 @@ int svl_options_read(const struct svl_program *program, const struct svl_command
                      char *const *argv, bool *given, char *why, size_t size);
 int svl_environment_read(const struct svl_option *table, const bool *given, char *why, size_t size);
 
+/* Remembers that `option` got `value` by the "command line" or a variable of that name. */
+void svl_config_note(const struct svl_option *option, const char *value, const char *by);
 /* The row behind `o` (the first: NULL) that is an option, a heading, or both; NULL at the end. */
 const struct svl_option *svl_option_next(const struct svl_option *table,
                                          const struct svl_option *o);

@@ -167,8 +167,10 @@ static int read_one(struct reading *r)
     if (r->given)
         r->given[o - r->command->options] = true;
     wrong = o->take(o, value);
-    if (!wrong)
+    if (!wrong) {
+        svl_config_note(o, value, "command line");
         return 0;
+    }
     snprintf(r->why, r->size, "--%s%s%s: %s", o->name, value ? " " : "",
              value && !*value ? "''"
              : value          ? value
@@ -220,15 +222,21 @@ static bool was_given(const struct svl_option *table, const bool *given, const s
 
 static const char *take_variable(const struct svl_option *o, const char *value)
 {
+    const char *wrong = NULL;
+    char name[64];
     bool on = true;
 
     if (o->missing)
         return svl_cli_say("this serval was built without the %s module", o->missing);
-    if (o->value)
-        return o->take(o, value);
-    if (!svl_bool_parse(svl_str_of(value), &on))
+    if (!o->value && !svl_bool_parse(svl_str_of(value), &on))
         return "give on or off";
-    return on ? o->take(o, NULL) : NULL;
+    if (o->value || on)
+        wrong = o->take(o, o->value ? value : NULL);
+    if (wrong)
+        return wrong;
+    svl_option_variable(name, o);
+    svl_config_note(o, on ? (o->value ? value : NULL) : "off", svl_cli_copy(name));
+    return NULL;
 }
 
 /* An option that may be repeated has one value on each line. */

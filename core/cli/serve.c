@@ -158,11 +158,13 @@ static const char *folder_of(const char *path)
 static int give_up_rights(const struct svl_server *server, const struct svl_serving *serving)
 {
     const char *const readable[] = {serving->dir, NULL};
-    const char *writable[SVL_MAX_LISTEN + 4] = {NULL}, *address;
+    const char *writable[SVL_MAX_LISTEN + 5] = {NULL}, *address;
     size_t n = 0;
 
     if (serving->writes)
         writable[n++] = folder_of(serving->writes);
+    if (serving->pid_file)
+        writable[n++] = folder_of(serving->pid_file);
     for (size_t i = 0; i < sizeof serving->fills / sizeof *serving->fills; i++)
         if (serving->fills[i])
             writable[n++] = serving->fills[i];
@@ -171,6 +173,41 @@ static int give_up_rights(const struct svl_server *server, const struct svl_serv
             writable[n++] = folder_of(address + 5);
     return svl_sandbox_enter(
         &(struct svl_sandbox){serving->user, serving->sandbox, readable, writable});
+}
+
+/* Whole or not at all, as others may look at it any time. */
+static int write_pid_file(const char *path)
+{
+    const char *made = svl_cli_say("%s.%d", path, (int)getpid());
+    FILE *file = fopen(made, "wxe");
+    bool good = file && fprintf(file, "%d\n", (int)getpid()) > 0;
+    int err;
+
+    if (file && fclose(file))
+        good = false;
+    if (good && !rename(made, path))
+        return 0;
+    err = errno;
+    fprintf(stderr, "serval: --pid-file %s: %s; give a path in a folder that may be written to\n",
+            path, strerror(err));
+    if (file)
+        unlink(made);
+    return -err;
+}
+
+/* Another one that was started meanwhile may have put its own there. */
+static void remove_pid_file(const char *path)
+{
+    FILE *file = fopen(path, "re");
+    int pid = 0;
+
+    if (!file)
+        return;
+    if (fscanf(file, "%d", &pid) != 1)
+        pid = 0;
+    fclose(file);
+    if (pid == (int)getpid() && unlink(path))
+        svl_log(SVL_WARN, "--pid-file %s: %s", path, strerror(errno));
 }
 
 /* The first address that a browser can open; of all interfaces, this machine's. */
@@ -185,6 +222,41 @@ static const char *link_to(const struct svl_server *server)
             return address;
     }
     return NULL;
+}
+
+/* The first address that other machines can open, or NULL. */
+static const char *link_for_others(const struct svl_server *server)
+{
+    static const char *const here[] = {"http://127.", "http://[::1]", "http://localhost"};
+    static const char *const alls[] = {"http://[::]:", "http://0.0.0.0:"};
+    const char *address;
+    char host[64];
+
+    for (unsigned i = 0; (address = svl_server_address(server, i)); i++) {
+        bool usable = !strncmp(address, "http", 4);
+
+        for (size_t k = 0; k < sizeof here / sizeof *here; k++)
+            usable = usable && strncmp(address, here[k], strlen(here[k]));
+        for (size_t k = 0; k < sizeof alls / sizeof *alls; k++)
+            if (!strncmp(address, alls[k], strlen(alls[k])))
+                return svl_machine_address(host, sizeof host)
+                           ? svl_cli_say("http://%s:%s", host, address + strlen(alls[k]))
+                           : NULL;
+        if (usable)
+            return address;
+    }
+    return NULL;
+}
+
+/* The address and its picture, or why there is none. */
+static const char *picture_of(const struct svl_server *server)
+{
+    const char *link = link_for_others(server), *code = link ? svl_cli_qr(link) : NULL;
+
+    if (code)
+        return svl_cli_say("%s  %s\n", code, link);
+    return link ? "  no QR code: this serval was built without libqrencode\n"
+                : "  no QR code: only this machine can reach it; --public shares it\n";
 }
 
 /* The sockets listen already, so it does not matter how fast the browser is. */
@@ -210,6 +282,25 @@ static void open_browser(const struct svl_server *server)
         svl_log(SVL_WARN, "--open: %s: %s", argv[0], strerror(err));
 }
 
+static void press_stop(void *server)
+{
+    if (kill(getpid(), SIGINT)) /* as Ctrl-C does, which says what it waits for */
+        svl_server_stop(server);
+}
+
+static void press_open(void *server)
+{
+    open_browser(server);
+}
+
+static void press_qr(void *server)
+{
+    printf("%s", picture_of(server));
+    fflush(stdout);
+}
+
+static const struct svl_key keys[] = {{'q', press_stop}, {'o', press_open}, {'r', press_qr}, {0}};
+
 int svl_cli_serve(const struct svl_program *program, struct svl_serving *serving)
 {
     struct complaints complaints = {0};
@@ -228,8 +319,14 @@ int svl_cli_serve(const struct svl_program *program, struct svl_serving *serving
     if (err)
         return SVL_EXIT_START;
 
+    if (serving->pid_file && write_pid_file(serving->pid_file)) {
+        svl_server_close(server);
+        return SVL_EXIT_START;
+    }
     err = give_up_rights(server, serving);
     if (err) {
+        if (serving->pid_file)
+            remove_pid_file(serving->pid_file);
         svl_server_close(server);
         return err == SVL_ECONFIG ? SVL_EXIT_USAGE : SVL_EXIT_START;
     }
@@ -243,7 +340,14 @@ int svl_cli_serve(const struct svl_program *program, struct svl_serving *serving
     about.note = complaints.first[0] ? complaints.first : NULL;
     if (serving->open)
         open_browser(server);
+    if (serving->qr)
+        about.picture = picture_of(server);
+    if (!serving->quiet && svl_keys_start(keys, server))
+        about.keys = "q or Ctrl-C stops, o opens it, r shows a QR code";
     svl_server_foreground(server, &about);
+    svl_keys_stop();
+    if (serving->pid_file)
+        remove_pid_file(serving->pid_file);
     svl_server_close(server);
     return 0;
 }

@@ -19,13 +19,29 @@ struct svl_serving {
     bool sandbox;         /* see serval/sandbox.h: what is served can be read, */
     const char *writes;   /* and the folder of this file written; NULL = none, */
     const char *fills[2]; /* and these folders; NULL = none */
+    const char *pid_file; /* gets the process's number when the sockets are open; NULL = none */
+    bool print_config;    /* instead of serving */
     bool quiet;
     bool open; /* the browser */
+    bool qr;   /* show the address as a QR code */
     int level; /* of the program's own lines: enum svl_level */
 };
 
 /* Options of `listen`. */
 svl_take_fn svl_take_listen, svl_take_port;
+
+/* qr.c: a QR code for a terminal, with line ends; NULL if there is no libqrencode. */
+const char *svl_cli_qr(const char *text);
+
+/* keys.c: what happens when a key is pressed, on a thread of its own. A zeroed one ends the list. */
+struct svl_key {
+    char letter;
+    void (*press)(void *arg);
+};
+
+/* Returns whether there is a terminal that has keys. Once in a process. */
+bool svl_keys_start(const struct svl_key *keys, void *arg);
+void svl_keys_stop(void);
 
 /* One more of the facts. */
 void svl_cli_add_fact(struct svl_serving *serving, const char *name, const char *value);

@@ -110,8 +110,7 @@ static void say_to_program(const struct svl_server *server, const struct svl_for
     printf(" pid=%d version=" SVL_VERSION "\n", (int)getpid());
 }
 
-/* An address at which other machines may reach this one; IPv4 first. */
-static bool machine_address(char *to, size_t size)
+bool svl_machine_address(char *to, size_t size)
 {
     struct ifaddrs *all, *best = NULL;
     char text[INET6_ADDRSTRLEN];
@@ -173,7 +172,7 @@ static bool show_address(const char *address)
         return true;
     }
     printf("  ➜ local    http://127.0.0.1:%s\n", port);
-    if (machine_address(host, sizeof host))
+    if (svl_machine_address(host, sizeof host))
         printf("  ➜ network  http://%s:%s\n", host, port);
     return true;
 }
@@ -189,12 +188,14 @@ static void say_to_people(const struct svl_server *server, const struct svl_fore
         printf("%s\n", about->title);
     for (unsigned i = 0; (address = svl_server_address(server, i)); i++)
         reached |= show_address(address);
-    if (about->private && !reached && machine_address(host, sizeof host))
+    if (about->private && !reached && svl_machine_address(host, sizeof host))
         printf("  ➜ network  %s %s\n", about->private, host);
     if (about->note)
         printf("  %s\n", about->note);
-    printf("  %s%s%u worker%s · Ctrl-C stops\n", about->facts ? about->facts : "",
-           about->facts ? " · " : "", workers, workers == 1 ? "" : "s");
+    printf("  %s%s%u worker%s · %s\n", about->facts ? about->facts : "", about->facts ? " · " : "",
+           workers, workers == 1 ? "" : "s", about->keys ? about->keys : "Ctrl-C stops");
+    if (about->picture)
+        printf("\n%s", about->picture);
 }
 
 static void say_what_was_done(const struct svl_server *server, time_t since)

@@ -12,6 +12,8 @@ struct svl_foreground {
         *private; /* for people, when only this machine can reach it: "off, --public shares it on",
                              * and an address of the machine follows; NULL = nothing is said */
     const char *facts; /* for people, in front of the last line: "cache revalidate"; NULL = none */
+    const char *keys;  /* for people: what keys there are; NULL: "Ctrl-C stops" */
+    const char *picture;    /* for people, beneath; with line ends. NULL = none */
     const char *key, *text; /* for programs: one more field of the ready line; NULL = none */
 };
 
@@ -21,5 +23,8 @@ struct svl_foreground {
  * signal stops at once. People are told what a stop waits for, and at the end what was done. SIGHUP is
  * ignored. Once in a process. Returns what svl_server_run() does. */
 int svl_server_foreground(struct svl_server *server, const struct svl_foreground *about);
+
+/* An address at which other machines may reach this one, as it stands in a URL; IPv4 first. */
+bool svl_machine_address(char *to, size_t size);
 
 #endif

@@ -376,7 +376,7 @@ def on_a_terminal_people_get_a_link_and_a_pretty_log(folder):
     equal(code, 0)
     matches(r"^serval \d+\.\d+\.\d+  serving %s" % re.escape(folder), text)
     matches(r"\n  ➜ local    http://127\.0\.0\.1:\d+/\n", text)
-    matches(r"\n  cache revalidate · compress br,zstd,gzip,deflate · \d+ workers? · Ctrl-C stops\n", text)
+    matches(r"\n  cache revalidate · compress br,zstd,gzip,deflate · \d+ workers? · q or Ctrl-C stops,", text)
     matches(r"\nanswered 1 request on 1 connection in \d+ s\n$", text)
     matches(r"\n\d\d:\d\d:\d\d  \x1b\[32m200\x1b\[0m  GET   /x +12\.3 kB +\S+ ms  127\.0\.0\.1\n", text)
     assert "draining" in text
@@ -434,6 +434,63 @@ def people_are_told_what_a_stop_waits_for(folder):
     equal(code, 0)
     matches("draining: 1 connection is open; Ctrl-C stops at once", text)
     held[0].close()
+
+
+@test
+def keys_stop_and_show(folder):
+    code, text = on_terminal(["-p0", "--log", "off", folder], "answered 0 requests",
+                             typed=[(r"shows a QR code\r", "xrq")])
+    equal(code, 0)
+    matches(r"no QR code: only this machine can reach it; --public shares it", text)
+    matches(r"draining: nothing is open\n", text)
+
+
+@test
+def the_address_for_others_is_a_picture(folder):
+    if not machine_has_an_address():
+        raise Skip("no network")
+    env = dict(os.environ, NO_COLOR="1")
+    code, text = on_terminal(["-p0", "--public", "--qr", folder], r"  http://\S+\r\n$", env=env)
+    equal(code, 0)
+    if "without libqrencode" in text:
+        raise Skip("built without libqrencode")
+    rows = [line[2:] for line in text.split("\n") if "█" in line]
+    equal({len(row) for row in rows}, {2 * len(rows) - 1})  # a square: a line is two rows
+    equal(rows[1][2:9], " ▄▄▄▄▄ ")  # the mark in its corner
+    matches(r"\n  http://(?!127)\S+/\n", text)
+
+
+def number_in(path):
+    with open(path) as file:
+        return int(file.read())
+
+
+@test
+def the_pid_file_is_there_while_it_runs(folder):
+    path = folder + "/pid"
+    with Serval(folder, "--pid-file", path) as s:
+        equal(number_in(path), s.process.pid)
+    equal(os.listdir(folder), [])
+    with Serval(folder, "--pid-file", path):
+        write(path, "1\n")  # another one that was started meanwhile
+    equal(number_in(path), 1)
+    refuses(3, r"^serval: --pid-file .*/none/pid: No such file or directory; give a path in a folder",
+            "-p0", "--pid-file", folder + "/none/pid", folder)
+
+
+@test
+def the_config_says_where_it_is_from(folder):
+    env = dict(os.environ, SERVAL_LOG="json", SERVAL_PORT="1", SERVAL_PRETTY_URLS="on")
+    code, out, _ = run("--print-config", "-p", "8", "--port", "9", "--cors=https://a", "--cors=https://b",
+                       "--auth", "u:$2y$05$" + "a" * 53, folder, env=env)
+    equal(code, 0)
+    lines = [re.split(r" +(?:# )?", line) for line in out.split("\n")]
+    assert ["port", "8", "command", "line"] in lines and ["port", "9", "command", "line"] in lines
+    assert ["log", "json", "SERVAL_LOG"] in lines and ["pretty-urls", "on", "SERVAL_PRETTY_URLS"] in lines
+    assert ["strict-port", "off", "default"] in lines and ["index", "index.html", "default"] in lines
+    assert ["cors", "https://a", "command", "line"] in lines and ["cors", "https://b", "command", "line"] in lines
+    assert ["auth", "u:***", "command", "line"] in lines and "$2y" not in out
+    assert not [line for line in lines if line[0] == "listen"], "ports were given"
 
 
 @test

@@ -49,6 +49,14 @@ def paths_lead_where_options_say(folder):
 
 
 @test
+def short_texts_are_compressed_as_asked(folder):
+    write(folder + "/x.txt", "abc " * 200)
+    for args, coding in (((), "gzip"), (("--compress-min", "1k"), None), (("--compress-min=800",), "gzip")):
+        with Serval(folder, *args) as s:
+            equal(s.get("/x.txt", headers={"Accept-Encoding": "gzip"})[1]["Content-Encoding"], coding)
+
+
+@test
 def fields_are_as_asked(folder):
     write(folder + "/app.12ab.js", "1")
     write(folder + "/x.odd", "1")

@@ -45,6 +45,16 @@ def files_are_served_from_within_the_sandbox(folder):
 
 
 @test
+def the_pid_file_is_removed_from_within_the_sandbox(folder):
+    os.mkdir(folder + "/www")
+    os.mkdir(folder + "/run")
+    with boxed(folder + "/www", "--pid-file", folder + "/run/pid") as s:
+        equal(os.listdir(folder + "/run"), ["pid"])
+        s.stop()
+    equal(os.listdir(folder + "/run"), [])
+
+
+@test
 def uploads_archives_and_the_cache_folder_work_in_the_sandbox(folder):
     if not {"basic_auth", "compress"} <= set(built_in()):
         raise Skip("built without basic_auth or compress")
