@@ -66,8 +66,11 @@ static void on_read(uv_work_t *work, int status)
 /* Without a descriptor or a thread for it, the loop has to wait for the disk after all. */
 static bool start(struct svl_conn *c, int fd, int64_t offset, size_t n)
 {
-    struct svl_prefetch *job = svl_calloc(sizeof *job);
+    struct svl_prefetch *job;
 
+    if (!svl_worker_has_threads())
+        return false;
+    job = svl_calloc(sizeof *job);
     job->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     job->worker = c->worker;
     job->conn = c;

@@ -190,8 +190,10 @@ static void look_up(struct name *name)
     struct addrinfo hints = {.ai_family = r->ipv4_only ? AF_INET : AF_UNSPEC,
                              .ai_socktype = SOCK_STREAM,
                              .ai_flags = AI_ADDRCONFIG};
-    int err = uv_getaddrinfo(r->worker->loop, &name->request, on_found, name->text, NULL, &hints);
+    int err = UV_EAGAIN;
 
+    if (svl_worker_has_threads())
+        err = uv_getaddrinfo(r->worker->loop, &name->request, on_found, name->text, NULL, &hints);
     name->busy = err == 0;
     r->worker->jobs += name->busy;
     if (err) {

@@ -192,6 +192,10 @@ void svl_worker_wake(struct svl_worker *worker);
  * the loop has come round. */
 void svl_worker_close(struct svl_worker *worker);
 
+/* Any thread: whether libuv can start its threads. To be asked before it gets a job, because it
+ * aborts when it cannot. */
+bool svl_worker_has_threads(void);
+
 /* A job of libuv's threads has reported. */
 void svl_worker_job_done(struct svl_worker *worker);
 

@@ -4,10 +4,16 @@
  *     eintr=N    one of N calls fails with EINTR
  *     eagain=N   one of N reads and writes fails with EAGAIN, though the socket is ready
  *     abort=N    one of N accept4() fails with ECONNABORTED
- *     disk=ERR   writing to regular files fails: ENOSPC or EIO as a number
+ *     disk=ERR   writing to regular files fails: ENOSPC or EIO as a number,
+ *     after=N    once they have taken N bytes, all of them together
+ *     sync=ERR   fsync() fails
+ *     media=ERR  reading regular files fails
  *     jump=S     each look at the wall clock is S seconds off, forth and back by turns
+ *     ahead=S    the wall clock is S seconds ahead
  *     malloc=N   the Nth allocation fails, and those behind it
  *     thread=N   the Nth thread cannot be started
+ *     alone=N    the same, and those behind it
+ *     alone=N    the same, and those behind it
  * The dice are each thread's own and start at its number, so runs are much alike. */
 #include <dlfcn.h>
 #include <errno.h>
@@ -23,8 +29,9 @@
 #include <time.h>
 #include <unistd.h>
 
-static long one_short, one_eintr, one_eagain, one_abort, disk, jump, fail_thread;
-static atomic_long threads, looks;
+static long one_short, one_eintr, one_eagain, one_abort, disk, after, sync_fails, media, jump,
+    fail_thread, alone, ahead;
+static atomic_long threads, looks, on_disk;
 static atomic_ulong seeds = 1;
 
 static long number(const char *name)
@@ -41,8 +48,13 @@ __attribute__((constructor)) static void read_faults(void)
     one_eagain = number("eagain=");
     one_abort = number("abort=");
     disk = number("disk=");
+    after = number("after=");
+    sync_fails = number("sync=");
+    media = number("media=");
     jump = number("jump=");
+    ahead = number("ahead=");
     fail_thread = number("thread=");
+    alone = number("alone=");
 }
 
 static unsigned long dice(void)
@@ -107,10 +119,27 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
     return REAL(sendmsg)(fd, &less, flags);
 }
 
+static int is_file(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+static int cannot_be_read(int fd)
+{
+    if (!media || !is_file(fd))
+        return 0;
+    errno = (int)media;
+    return 1;
+}
+
 ssize_t sendfile(int out, int in, off_t *at, size_t n)
 {
     ssize_t (*real)(int, int, off_t *, size_t) = dlsym(RTLD_NEXT, "sendfile");
 
+    if (cannot_be_read(in))
+        return -1;
     return fails() ? -1 : real(out, in, at, shorter(n));
 }
 
@@ -118,6 +147,8 @@ ssize_t preadv2(int fd, const struct iovec *iov, int count, off_t at, int flags)
 {
     struct iovec first = iov[0];
 
+    if (cannot_be_read(fd))
+        return -1;
     if (flags && hits(one_eagain)) { /* not in the page cache */
         errno = EAGAIN;
         return -1;
@@ -126,6 +157,22 @@ ssize_t preadv2(int fd, const struct iovec *iov, int count, off_t at, int flags)
     return REAL(preadv2)(fd, first.iov_len < iov[0].iov_len ? &first : iov,
                          first.iov_len < iov[0].iov_len ? 1 : count, at, flags);
 }
+
+ssize_t pread(int fd, void *to, size_t n, off_t at)
+{
+    if (cannot_be_read(fd))
+        return -1;
+    if (hits(one_eintr)) {
+        errno = EINTR;
+        return -1;
+    }
+    return REAL(pread)(fd, to, shorter(n), at);
+}
+
+/* Programs built with large offsets call these by other names. */
+ssize_t sendfile64(int, int, off_t *, size_t) __attribute__((alias("sendfile")));
+ssize_t preadv64v2(int, const struct iovec *, int, off_t, int) __attribute__((alias("preadv2")));
+ssize_t pread64(int, void *, size_t, off_t) __attribute__((alias("pread")));
 
 int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
 {
@@ -140,35 +187,53 @@ int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
     return REAL(accept4)(fd, address, length, flags);
 }
 
-static int is_file(int fd)
+/* What is left of n bytes for a file: less, or -1 with errno. */
+static ssize_t room_on_disk(size_t n)
 {
-    struct stat st;
+    long left = after - atomic_load(&on_disk);
 
-    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+    if (hits(one_eintr)) {
+        errno = EINTR;
+        return -1;
+    }
+    n = shorter(n);
+    if (disk && left <= 0) {
+        errno = (int)disk;
+        return -1;
+    }
+    if (disk && n > (size_t)left)
+        n = (size_t)left;
+    atomic_fetch_add(&on_disk, (long)n);
+    return (ssize_t)n;
 }
 
 ssize_t write(int fd, const void *from, size_t n)
 {
-    if (disk && is_file(fd)) {
-        errno = (int)disk;
-        return -1;
-    }
-    return REAL(write)(fd, from, n);
+    ssize_t room = n > 0 && is_file(fd) ? room_on_disk(n) : (ssize_t)n;
+
+    return room < 0 ? -1 : REAL(write)(fd, from, (size_t)room);
 }
 
 ssize_t writev(int fd, const struct iovec *iov, int count)
 {
-    if (disk && is_file(fd)) {
-        errno = (int)disk;
-        return -1;
-    }
-    return REAL(writev)(fd, iov, count);
+    return count > 0 && is_file(fd) ? write(fd, iov[0].iov_base, iov[0].iov_len)
+                                    : REAL(writev)(fd, iov, count);
+}
+
+int fsync(int fd)
+{
+    if (!sync_fails)
+        return REAL(fsync)(fd);
+    errno = (int)sync_fails;
+    return -1;
 }
 
 int clock_gettime(clockid_t clock, struct timespec *to)
 {
     int err = REAL(clock_gettime)(clock, to);
 
+    if (err == 0 && clock == CLOCK_REALTIME)
+        to->tv_sec += ahead;
     if (err == 0 && clock == CLOCK_REALTIME && jump)
         to->tv_sec += atomic_fetch_add(&looks, 1) % 2 ? jump : -jump;
     return err;
@@ -176,7 +241,9 @@ int clock_gettime(clockid_t clock, struct timespec *to)
 
 int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *arg)
 {
-    if (fail_thread && atomic_fetch_add(&threads, 1) + 1 == fail_thread)
+    long count = fail_thread || alone ? atomic_fetch_add(&threads, 1) + 1 : 0;
+
+    if (count && (count == fail_thread || (alone && count >= alone)))
         return EAGAIN;
     return REAL(pthread_create)(thread, attr, run, arg);
 }
