@@ -3,6 +3,8 @@
  *
  * micro_async [--requests N] [--chain N] [--timeout]   ns per request of that chain
  * micro_async --pending N                               ns and resident bytes of each */
+#include "fake.h"
+
 #include "base/check.h"
 #include "net/conn.h"
 #include "run/h1.h"
@@ -41,34 +43,11 @@ static ssize_t fake_read(struct svl_conn *c, char *to, size_t room)
 
 static ssize_t fake_writev(struct svl_conn *c, const struct iovec *iov, int n, bool more)
 {
-    size_t total = 0;
-
     (void)c, (void)more;
-    for (int i = 0; i < n; i++)
-        total += iov[i].iov_len;
-    return (ssize_t)total;
+    return (ssize_t)fake_length(iov, n);
 }
 
-static void fake_watch(struct svl_conn *c, int events)
-{
-    (void)c, (void)events;
-}
-
-static void fake_shutdown(struct svl_conn *c)
-{
-    (void)c;
-}
-
-static void fake_close(struct svl_conn *c)
-{
-    svl_conn_free(c);
-}
-
-static const struct svl_transport fake = {.read = fake_read,
-                                          .writev = fake_writev,
-                                          .watch = fake_watch,
-                                          .shutdown = fake_shutdown,
-                                          .close = fake_close};
+static const struct svl_transport fake = FAKE_TRANSPORT(fake_read, fake_writev);
 
 static enum svl_verdict answer(struct svl_ctx *ctx, void *arg)
 {

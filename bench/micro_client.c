@@ -8,6 +8,8 @@
  *
  * One operation is a request, its answer and a look at status and body. `callers` of them are on
  * their way at any time. */
+#include "fake.h"
+
 #include "base/check.h"
 #include "run/client.h"
 #include "serval/serval.h"
@@ -58,36 +60,15 @@ static ssize_t fake_read(struct svl_conn *c, char *to, size_t room)
 
 static ssize_t fake_writev(struct svl_conn *c, const struct iovec *iov, int n, bool more)
 {
-    size_t total = 0;
+    size_t total = fake_length(iov, n);
 
     (void)c, (void)more;
-    for (int i = 0; i < n; i++)
-        total += iov[i].iov_len;
     due++;
     written += total;
     return (ssize_t)total;
 }
 
-static void fake_watch(struct svl_conn *c, int events)
-{
-    (void)c, (void)events;
-}
-
-static void fake_shutdown(struct svl_conn *c)
-{
-    (void)c;
-}
-
-static void fake_close(struct svl_conn *c)
-{
-    svl_conn_free(c);
-}
-
-static const struct svl_transport fake = {.read = fake_read,
-                                          .writev = fake_writev,
-                                          .watch = fake_watch,
-                                          .shutdown = fake_shutdown,
-                                          .close = fake_close};
+static const struct svl_transport fake = FAKE_TRANSPORT(fake_read, fake_writev);
 
 static struct svl_conn *fakes[1];
 

@@ -5,6 +5,8 @@
  * A fake transport fills at most 4096 bytes per read by repeating the request, until the
  * connection's quota is used up, and drops what is written after counting it. One operation is
  * one request; with a quota of 1 it includes opening and closing the connection. */
+#include "fake.h"
+
 #include "base/check.h"
 #include "net/conn.h"
 #include "run/h1.h"
@@ -110,39 +112,14 @@ static ssize_t fake_read(struct svl_conn *c, char *to, size_t room)
 
 static ssize_t fake_writev(struct svl_conn *c, const struct iovec *iov, int n, bool more)
 {
-    size_t total = 0;
+    size_t total = fake_length(iov, n);
 
-    (void)c;
-    (void)more;
-    for (int i = 0; i < n; i++)
-        total += iov[i].iov_len;
+    (void)c, (void)more;
     part->written += total;
     return (ssize_t)total;
 }
 
-static void fake_watch(struct svl_conn *c, int events)
-{
-    (void)c;
-    (void)events;
-}
-
-static void fake_shutdown(struct svl_conn *c)
-{
-    (void)c;
-}
-
-static void fake_close(struct svl_conn *c)
-{
-    svl_conn_free(c);
-}
-
-static const struct svl_transport fake = {
-    .read = fake_read,
-    .writev = fake_writev,
-    .watch = fake_watch,
-    .shutdown = fake_shutdown,
-    .close = fake_close,
-};
+static const struct svl_transport fake = FAKE_TRANSPORT(fake_read, fake_writev);
 
 static void count(struct svl_ctx *ctx)
 {
