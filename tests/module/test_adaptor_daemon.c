@@ -5,8 +5,8 @@
 #include <criterion/criterion.h>
 
 #include "serval/log.h"
-#include "serval/mod/adaptor.h"
 #include "serval/str.h"
+#include "support/foreign.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -14,9 +14,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -26,16 +23,6 @@
 
 static struct MHD_Daemon *d;
 static atomic_int completed, in_handler, started, closed;
-
-static enum MHD_Result say(struct MHD_Connection *c, const char *text)
-{
-    struct MHD_Response *r =
-        MHD_create_response_from_buffer(strlen(text), (void *)text, MHD_RESPMEM_MUST_COPY);
-    enum MHD_Result result = MHD_queue_response(c, 200, r);
-
-    MHD_destroy_response(r);
-    return result;
-}
 
 /* Clients ---------------------------------------------------------------------------------------- */
 
@@ -141,7 +128,7 @@ static enum MHD_Result echo(void *cls, struct MHD_Connection *c, const char *url
         *n = 0;
         return MHD_YES;
     }
-    return say(c, strcmp(method, "POST") == 0 ? r->body : url);
+    return foreign_say(c, strcmp(method, "POST") == 0 ? r->body : url);
 }
 
 static pthread_barrier_t two;
@@ -160,7 +147,7 @@ static enum MHD_Result meet(void *cls, struct MHD_Connection *c, const char *url
     (void)con_cls;
     in_handler++;
     pthread_barrier_wait(&two);
-    return say(c, "met");
+    return foreign_say(c, "met");
 }
 
 static void start(unsigned flags, MHD_AccessHandlerCallback handler, unsigned threads)
@@ -314,7 +301,7 @@ static enum MHD_Result suspend(void *cls, struct MHD_Connection *c, const char *
     (void)n;
     (void)con_cls;
     if (times++ % 3 == 2)
-        return say(c, "resumed");
+        return foreign_say(c, "resumed");
     MHD_suspend_connection(c);
     pthread_create(&thread, NULL, resume, c);
     pthread_detach(thread);
@@ -398,7 +385,8 @@ static enum MHD_Result tell_context(void *cls, struct MHD_Connection *c, const c
     (void)data;
     (void)n;
     (void)con_cls;
-    return say(c, MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context);
+    return foreign_say(
+        c, MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context);
 }
 
 Test(adaptor_daemon, a_program_is_told_of_connections)

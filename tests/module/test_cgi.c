@@ -1,5 +1,6 @@
 /* cgi: programs of a folder, asked through a server in memory. */
 #include "serval/mod/cgi.h"
+#include "support/logged.h"
 #include "support/loopback.h"
 
 #include <criterion/criterion.h>
@@ -13,17 +14,7 @@
 
 static char root[] = "/tmp/serval-cgi-XXXXXX";
 static struct loopback *l;
-static char logged[4096];
 static const char *const env[] = {"COLOR=blue", NULL};
-
-static void keep_log(enum svl_level level, const char *line, void *arg)
-{
-    size_t n = strlen(logged);
-
-    (void)level;
-    (void)arg;
-    snprintf(logged + n, sizeof logged - n, "%s\n", line);
-}
 
 static void program(const char *name, int mode, const char *text)
 {
@@ -68,7 +59,7 @@ static void begin(void)
     cr_assert_not_null(mkdtemp(root));
     snprintf(path, sizeof path, "%s/sub", root);
     mkdir(path, 0755);
-    svl_log_to(keep_log, NULL);
+    logged_begin();
     open_with(&(struct svl_cgi_config){.root = root, .env = env});
 }
 
@@ -78,7 +69,7 @@ static void end(void)
 
     loopback_close(l);
     cr_assert_eq(waitpid(-1, NULL, WNOHANG), -1, "all programs are reaped");
-    svl_log_to(NULL, NULL);
+    logged_end();
     snprintf(command, sizeof command, "rm -rf %s", root);
     cr_assert_eq(system(command), 0);
 }

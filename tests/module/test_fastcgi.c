@@ -1,6 +1,7 @@
 /* fastcgi: against a server that this test plays itself, record by record. */
 #include "serval/mod/fastcgi.h"
 #include "../../modules/fastcgi/record.h"
+#include "support/logged.h"
 #include "support/loopback.h"
 
 #include <criterion/criterion.h>
@@ -18,16 +19,6 @@ static char address[2][100];
 static int listener[2];
 static struct loopback *l;
 static bool keep_none;
-static char logged[4096];
-
-static void keep_log(enum svl_level level, const char *line, void *arg)
-{
-    size_t n = strlen(logged);
-
-    (void)level;
-    (void)arg;
-    snprintf(logged + n, sizeof logged - n, "%s\n", line);
-}
 
 /* The server's side ------------------------------------------------------------------------- */
 
@@ -248,7 +239,7 @@ static void begin(void)
     cr_assert_not_null(mkdtemp(folder));
     listener[0] = listen_at(0);
     listener[1] = listen_at(1);
-    svl_log_to(keep_log, NULL);
+    logged_begin();
     open_with(&(struct svl_fastcgi_config){.servers = {address[0]}});
 }
 
@@ -257,7 +248,7 @@ static void end(void)
     char command[300];
 
     loopback_close(l);
-    svl_log_to(NULL, NULL);
+    logged_end();
     snprintf(command, sizeof command, "rm -rf %s", folder);
     cr_assert_eq(system(command), 0);
 }

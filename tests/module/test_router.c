@@ -3,21 +3,11 @@
 #include "serval/mod/router.h"
 #include "serval/serval.h"
 #include "support/exact.h"
+#include "support/logged.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-static char said[4096]; /* what the router has logged */
-
-static void hear(enum svl_level level, const char *line, void *arg)
-{
-    size_t n = strlen(said);
-
-    (void)level;
-    (void)arg;
-    snprintf(said + n, sizeof said - n, "%s\n", line);
-}
 
 static enum svl_verdict nothing(struct svl_ctx *ctx, void *arg)
 {
@@ -52,8 +42,7 @@ static struct svl_router *make(const struct svl_router_config *like, const char 
     }
     routes[n] = (struct svl_route)SVL_ROUTE_END;
     config.routes = routes;
-    said[0] = '\0';
-    svl_log_to(hear, NULL);
+    logged_begin();
     return svl_router_open(&router, &config) ? NULL : router;
 }
 
@@ -276,7 +265,7 @@ Test(router, expressions_fit_whole_values)
                                   "GET /s/{s:(a+)+}!", "GET /d/{date:\\d{4}-\\d{2}-\\d{2}}.{ext}");
 
     if (!r) { /* built without PCRE2 */
-        cr_expect(strstr(said, "SVL_ROUTER_REGEX"));
+        cr_expect(strstr(logged, "SVL_ROUTER_REGEX"));
         return;
     }
     FINDS(r, "/e/foo", "/e/{w:(foo|foobar)} w=foo");
@@ -472,7 +461,7 @@ Test(router, hosts_exact_then_wild_then_any)
 #define REFUSED(text, ...)                                                                         \
     do {                                                                                           \
         cr_expect_null(ROUTER(__VA_ARGS__));                                                       \
-        cr_expect(strstr(said, text), "\"%s\" instead of \"%s\"", said, text);                     \
+        cr_expect(strstr(logged, text), "\"%s\" instead of \"%s\"", logged, text);                 \
     } while (0)
 
 Test(router, conflicts_name_both_routes_and_where_they_stand)
@@ -486,7 +475,7 @@ Test(router, conflicts_name_both_routes_and_where_they_stand)
     REFUSED("already taken", "GET,POST /m", "POST /m");
     REFUSED("already taken", "* /m", "* /m");
     cr_expect_null(ROUTER("GET /a", "GET /a", "GET /b", "GET /b"));
-    cr_expect(strstr(said, "/a") && strstr(said, "/b"), "all of them are said");
+    cr_expect(strstr(logged, "/a") && strstr(logged, "/b"), "all of them are said");
 }
 
 Test(router, patterns_that_cannot_be_are_refused)
@@ -516,7 +505,7 @@ Test(router, strict_finds_two_routes_for_one_path)
 
     cr_expect_null(make(&strict, (const char *const[]){"GET /a/b", "GET /a/{x}", NULL}));
     cr_expect(
-        strstr(said, "GET /a/{x} (test.c:2): some path fits both, this and GET /a/b (test.c:1)"));
+        strstr(logged, "GET /a/{x} (test.c:2): some path fits both, this and GET /a/b (test.c:1)"));
     cr_expect_null(make(&strict, (const char *const[]){"GET /{x}/b", "GET /a/{y}", NULL}));
     cr_expect_null(make(&strict, (const char *const[]){"GET /f/{x:*}", "GET /f/{y}", NULL}));
     cr_expect_null(make(&strict, (const char *const[]){"GET /{x}.json", "GET /{y}", NULL}));
@@ -526,7 +515,7 @@ Test(router, strict_finds_two_routes_for_one_path)
             make(&strict, (const char *const[]){"GET /a/{x}", "POST /a/b", "GET /b/{x}",
                                                 "GET /a/{x}/c", "GET /{x}-{y}/z", NULL});
 
-        cr_expect(r, "%s", said);
+        cr_expect(r, "%s", logged);
         svl_router_close(r);
     }
 }
@@ -562,12 +551,11 @@ Test(router, groups_join_prefixes_and_need_handlers)
     FINDS(r, "/api/v1/users/7", "/api/v{version:[0-9]+}/users/{id} version=1 id=7");
     svl_router_close(r);
 
-    said[0] = '\0';
-    svl_log_to(hear, NULL);
+    logged_begin();
     cr_expect(svl_router_open(&r, &(struct svl_router_config){
                                       .routes = (const struct svl_route[]){
                                           {.method = "GET", .path = "/x"}, SVL_ROUTE_END}}) < 0);
-    cr_expect(strstr(said, "no handler"));
+    cr_expect(strstr(logged, "no handler"));
 }
 
 Test(router, groups_by_calls)
