@@ -27,17 +27,30 @@ static void each_option(FILE *file, const struct svl_command *command, show_fn *
             show(file, command, o);
 }
 
-/* In single quotes, where a shell takes it for what it is; \' is '\'' */
-static void quoted(FILE *file, const char *text)
+/* For within single quotes: `quote` is how one of them is written there, and what is `special` has a
+ * backslash in front. */
+static void put_text(FILE *file, const char *text, const char *quote, const char *special)
 {
-    fputc('\'', file);
     for (; *text; text++) {
         if (*text == '\'')
-            fputs("'\\''", file);
+            fputs(quote, file);
+        else if (strchr(special, *text))
+            fprintf(file, "\\%c", *text);
         else
             fputc(*text, file);
     }
-    fputc('\'', file);
+}
+
+/* The names of the commands that have one. */
+static void put_names(FILE *file, const struct svl_program *program, const char *between)
+{
+    for (const struct svl_command *const *c = program->commands + 1; *c; c++)
+        fprintf(file, "%s%s", (*c)->name, c[1] ? between : "");
+}
+
+static bool operand_takes_folder(const struct svl_command *command)
+{
+    return command->operand.name && !command->operand.words && strstr(command->operand.name, "DIR");
 }
 
 static const char *name_of(const struct svl_command *command)
@@ -55,6 +68,13 @@ static void bash_name(FILE *file, const struct svl_command *command, const struc
         fprintf(file, " -%c", o->letter);
 }
 
+#define BASH_FOLDERS "COMPREPLY=($(compgen -d -- \"$cur\")) ;;\n"
+
+static void bash_words(FILE *file, const char *words)
+{
+    fprintf(file, "COMPREPLY=($(compgen -W '%s' -- \"$cur\")) ;;\n", words);
+}
+
 static void bash_value(FILE *file, const struct svl_command *command, const struct svl_option *o)
 {
     if (!o->value)
@@ -66,9 +86,9 @@ static void bash_value(FILE *file, const struct svl_command *command, const stru
     if (takes_file(o))
         fputs("COMPREPLY=($(compgen -f -- \"${cur#*=}\")) ;;\n", file);
     else if (takes_folder(o))
-        fputs("COMPREPLY=($(compgen -d -- \"$cur\")) ;;\n", file);
+        fputs(BASH_FOLDERS, file);
     else
-        fprintf(file, "COMPREPLY=($(compgen -W '%s' -- \"$cur\")) ;;\n", o->words ? o->words : "");
+        bash_words(file, o->words ? o->words : "");
 }
 
 static void show_bash(FILE *file, const struct svl_program *program)
@@ -85,10 +105,9 @@ static void show_bash(FILE *file, const struct svl_program *program)
           "    compopt -o filenames 2>/dev/null\n"
           "    COMPREPLY=()\n"
           "    if [ \"$COMP_CWORD\" -gt 1 ]; then\n"
-          "        case ${COMP_WORDS[1]} in",
+          "        case ${COMP_WORDS[1]} in ",
           file);
-    for (const struct svl_command *const *c = commands + 1; *c; c++)
-        fprintf(file, "%s%s", c == commands + 1 ? " " : " | ", (*c)->name);
+    put_names(file, program, " | ");
     fputs(") command=${COMP_WORDS[1]} ;; esac\n"
           "    fi\n"
           "    case \"$command $prev\" in\n",
@@ -112,18 +131,14 @@ static void show_bash(FILE *file, const struct svl_program *program)
     for (const struct svl_command *const *c = commands; *c; c++) {
         fprintf(file, "            '%s') ", name_of(*c));
         if ((*c)->operand.words)
-            fprintf(file, "COMPREPLY=($(compgen -W '%s' -- \"$cur\")) ;;\n", (*c)->operand.words);
+            bash_words(file, (*c)->operand.words);
         else
-            fputs((*c)->operand.name && strstr((*c)->operand.name, "DIR")
-                      ? "COMPREPLY=($(compgen -d -- \"$cur\")) ;;\n"
-                      : ";;\n",
-                  file);
+            fputs(operand_takes_folder(*c) ? BASH_FOLDERS : ";;\n", file);
     }
     fputs("            esac\n"
           "            [ \"$COMP_CWORD\" -ne 1 ] || COMPREPLY+=($(compgen -W '",
           file);
-    for (const struct svl_command *const *c = commands + 1; *c; c++)
-        fprintf(file, "%s%s", (*c)->name, c[1] ? " " : "");
+    put_names(file, program, " ");
     fputs("' -- \"$cur\")) ;;\n"
           "        esac ;;\n"
           "    esac\n"
@@ -137,14 +152,7 @@ static void show_bash(FILE *file, const struct svl_program *program)
 /* Brackets and colons mean something to _arguments. */
 static void zsh_text(FILE *file, const char *text)
 {
-    for (; *text; text++) {
-        if (*text == '\'')
-            fputs("'\\''", file);
-        else if (strchr("[]:\\", *text))
-            fprintf(file, "\\%c", *text);
-        else
-            fputc(*text, file);
-    }
+    put_text(file, text, "'\\''", "[]:\\");
 }
 
 static void zsh_value(FILE *file, const struct svl_option *o)
@@ -190,7 +198,7 @@ static void zsh_operand(FILE *file, const struct svl_command *c)
     fprintf(file, "            '%s:%s:", c->operand.repeat ? "*" : "1", c->operand.name);
     if (c->operand.words)
         fprintf(file, "(%s)", c->operand.words);
-    else if (strstr(c->operand.name, "DIR"))
+    else if (operand_takes_folder(c))
         fputs("_files -/", file);
     fputs("' && return\n", file);
 }
@@ -208,9 +216,9 @@ static void show_zsh(FILE *file, const struct svl_program *program)
           "    commands=(\n",
           file);
     for (const struct svl_command *const *c = commands + 1; *c; c++) {
-        fputs("        ", file);
-        quoted(file, svl_cli_say("%s:%s", (*c)->name, (*c)->summary));
-        fputc('\n', file);
+        fprintf(file, "        '%s:", (*c)->name);
+        put_text(file, (*c)->summary, "'\\''", "");
+        fputs("'\n", file);
     }
     fputs("    )\n"
           "    if (( CURRENT == 2 )) && [[ $words[2] != -* ]]; then\n"
@@ -245,11 +253,7 @@ static void show_zsh(FILE *file, const struct svl_program *program)
 static void fish_quoted(FILE *file, const char *text)
 {
     fputc('\'', file);
-    for (; *text; text++) {
-        if (*text == '\'' || *text == '\\')
-            fputc('\\', file);
-        fputc(*text, file);
-    }
+    put_text(file, text, "\\'", "\\");
     fputc('\'', file);
 }
 
@@ -294,10 +298,9 @@ static void show_fish(FILE *file, const struct svl_program *program)
           "end\n"
           "function __serval_none\n"
           "    set -l words (commandline -opc)\n"
-          "    test (count $words) -lt 2; or not contains -- $words[2]",
+          "    test (count $words) -lt 2; or not contains -- $words[2] ",
           file);
-    for (const struct svl_command *const *c = commands + 1; *c; c++)
-        fprintf(file, " %s", (*c)->name);
+    put_names(file, program, " ");
     fputs("\nend\ncomplete -c serval -f\n", file);
     for (const struct svl_command *const *c = commands + 1; *c; c++) {
         fprintf(file, "complete -c serval -n __fish_is_first_token -a %s -d ", (*c)->name);
@@ -313,7 +316,7 @@ static void show_fish(FILE *file, const struct svl_program *program)
         if ((*c)->operand.words) {
             fputs(" -a ", file);
             fish_quoted(file, (*c)->operand.words);
-        } else if (strstr((*c)->operand.name, "DIR")) {
+        } else if (operand_takes_folder(*c)) {
             fputs(" -a '(__fish_complete_directories)'", file);
         }
         fputc('\n', file);
