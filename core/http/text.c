@@ -1,5 +1,5 @@
-/* Numbers, case and tokens. The C library is asked only for floats that need more than a
- * multiplication, and there in the "C" locale. */
+/* Numbers, case and tokens. The C library is asked only for the few floats that 64 bits do not decide,
+ * and there in the "C" locale. */
 #include "serval/text.h"
 
 #include "http/bytes.h"
@@ -238,6 +238,89 @@ static bool simple_value(const struct number *x, double *value)
     return true;
 }
 
+#ifdef __SIZEOF_INT128__
+__extension__ typedef unsigned __int128 product;
+
+/* mantissa / 2^63 * 2^exponent, the highest bit of the mantissa being set. Always rounded down. */
+struct wide {
+    uint64_t mantissa;
+    int exponent;
+};
+
+#define LEAP 27       /* 5^27 is the highest power that has 64 bits */
+#define FIRST_LEAP 13 /* 10^-351 */
+#define LAST_LEAP 11  /* 10^297 */
+
+/* 10^0, 10^1, ...: exact */
+static const uint64_t steps[LEAP] = {
+    0x8000000000000000, 0xa000000000000000, 0xc800000000000000, 0xfa00000000000000,
+    0x9c40000000000000, 0xc350000000000000, 0xf424000000000000, 0x9896800000000000,
+    0xbebc200000000000, 0xee6b280000000000, 0x9502f90000000000, 0xba43b74000000000,
+    0xe8d4a51000000000, 0x9184e72a00000000, 0xb5e620f480000000, 0xe35fa931a0000000,
+    0x8e1bc9bf04000000, 0xb1a2bc2ec5000000, 0xde0b6b3a76400000, 0x8ac7230489e80000,
+    0xad78ebc5ac620000, 0xd8d726b7177a8000, 0x878678326eac9000, 0xa968163f0a57b400,
+    0xd3c21bcecceda100, 0x84595161401484a0, 0xa56fa5b99019a5c8,
+};
+
+/* 10^-351, 10^-324, ... */
+static const uint64_t leaps[FIRST_LEAP + 1 + LAST_LEAP] = {
+    0x8049a4ac0c5811ae, 0xcf42894a5dce35ea, 0xa76c582338ed2621, 0x873e4f75e2224e68,
+    0xda7f5bf590966848, 0xb080392cc4349dec, 0x8e938662882af53e, 0xe65829b3046b0afa,
+    0xba121a4650e4ddeb, 0x964e858c91ba2655, 0xf2d56790ab41c2a2, 0xc428d05aa4751e4c,
+    0x9e74d1b791e07e48, 0x8000000000000000, 0xcecb8f27f4200f3a, 0xa70c3c40a64e6c51,
+    0x86f0ac99b4e8dafd, 0xda01ee641a708de9, 0xb01ae745b101e9e4, 0x8e41ade9fbebc27d,
+    0xe5d3ef282a242e81, 0xb9a74a0637ce2ee1, 0x95f83d0a1fb69cd9, 0xf24a01a73cf2dccf,
+    0xc3b8358109e84f07,
+};
+
+static struct wide wide_times(struct wide a, struct wide b)
+{
+    product p = (product)a.mantissa * b.mantissa;
+    int more = (int)(p >> 127); /* the product of the two fractions is 2 or more */
+
+    return (struct wide){(uint64_t)(p >> (63 + more)), a.exponent + b.exponent + more};
+}
+
+static struct wide power_of_ten(uint64_t mantissa, int exponent)
+{
+    return (struct wide){mantissa, exponent * 217706 >> 16}; /* log2(10) = 217706 / 65536 */
+}
+
+/* Multiplies in 64 bits, of which a double keeps 53, and knows how far off that may be: not right
+ * are the table (by less than 1), two products (1 each), and up to 16 for digits that were left
+ * out; a product may double what comes in. False if the result might be rounded either way. */
+static bool wide_value(const struct number *x, double *value)
+{
+    unsigned error = x->exact ? 8 : 40, dropped, zeros;
+    int leap = (x->exponent + FIRST_LEAP * LEAP) / LEAP - FIRST_LEAP;
+    struct wide v;
+    uint64_t bits;
+
+    if (x->digits == 0 || x->exponent < -FIRST_LEAP * LEAP || leap > LAST_LEAP)
+        return false;
+    zeros = (unsigned)__builtin_clzll(x->digits);
+    v = (struct wide){x->digits << zeros, 63 - (int)zeros};
+    v = wide_times(v, power_of_ten(steps[x->exponent - leap * LEAP], x->exponent - leap * LEAP));
+    if (leap)
+        v = wide_times(v, power_of_ten(leaps[leap + FIRST_LEAP], leap * LEAP));
+    dropped = v.mantissa & 0x7ff;
+    if ((dropped <= 0x400 && dropped + error >= 0x400) || v.exponent < -1022 || v.exponent > 1022)
+        return false;
+    /* The highest bit is 1 in the field of the exponent, and what carries into it is right, too. */
+    bits = (v.mantissa >> 11) + (dropped > 0x400);
+    bits += (uint64_t)(v.exponent + 1022) << 52;
+    memcpy(value, &bits, 8);
+    return true;
+}
+#else
+static bool wide_value(const struct number *x, double *value)
+{
+    (void)x;
+    (void)value;
+    return false;
+}
+#endif
+
 static double library_value(svl_str s)
 {
     static locale_t plain; /* glibc's own constant: nothing to free, the same for every thread */
@@ -266,7 +349,7 @@ bool svl_float_parse(svl_str s, double *value)
         return false;
     if (at < s.n && ((s.p[at] | 0x20) != 'e' || !read_exponent(&x, svl_str_from(s, at))))
         return false;
-    if (!simple_value(&x, &v))
+    if (!simple_value(&x, &v) && !wide_value(&x, &v))
         v = fabs(library_value(s));
     if (!isfinite(v))
         return false;

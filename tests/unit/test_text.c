@@ -139,6 +139,54 @@ Test(text, floats_are_what_the_library_reads)
     }
 }
 
+static bool read_as_by_the_library(const char *text)
+{
+    double value = 7, want = strtod(text, NULL);
+
+    return svl_float_parse(svl_str_of(text), &value) ? value == want : !isfinite(want);
+}
+
+static uint64_t next_random(uint64_t *seed)
+{
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    return *seed;
+}
+
+/* Digits of every number, with every power of ten; from 20 digits on some are left out. */
+Test(text, floats_of_all_sizes_are_what_the_library_reads)
+{
+    uint64_t seed = 88172645463325252;
+    char text[64];
+
+    for (int exponent = -370; exponent <= 320; exponent++)
+        for (int digits = 1; digits <= 40; digits++) {
+            for (int i = 0; i < digits; i++)
+                text[i] = (char)('0' + next_random(&seed) % 10);
+            snprintf(text + digits, sizeof text - (size_t)digits, "e%d", exponent);
+            cr_assert(read_as_by_the_library(text), "%s", text);
+        }
+}
+
+/* Odd numbers of 54 bits lie in the middle between two doubles. */
+Test(text, floats_between_two_others_are_what_the_library_reads)
+{
+    uint64_t seed = 1;
+    char text[64];
+
+    for (int i = 0; i < 20000; i++) {
+        uint64_t middle = (UINT64_C(1) << 53 | next_random(&seed) >> 11 | 1) << i % 10;
+
+        snprintf(text, sizeof text, "%llu", (unsigned long long)middle);
+        cr_assert(read_as_by_the_library(text), "%s", text);
+        snprintf(text, sizeof text, "%llu.%d", (unsigned long long)middle, i % 3);
+        cr_assert(read_as_by_the_library(text), "%s", text);
+        snprintf(text, sizeof text, "%llue%d", (unsigned long long)middle, i % 60 - 30);
+        cr_assert(read_as_by_the_library(text), "%s", text);
+    }
+}
+
 Test(text, what_is_not_a_float_is_refused)
 {
     static const char *const bad[] = {
