@@ -1,4 +1,4 @@
-/* Words of eight bytes. */
+/* Words of eight bytes, and blocks of sixteen. */
 #ifndef SVL_HTTP_BYTES_H
 #define SVL_HTTP_BYTES_H
 
@@ -32,6 +32,22 @@ static inline void svl_store(char *p, uint64_t word, size_t n)
         memcpy(p, &word, 8);
     else
         memcpy(p, &word, n);
+}
+
+/* What compilers keep in one register where the CPU has such. */
+typedef unsigned char svl_block __attribute__((vector_size(16)));
+
+static inline svl_block svl_load_block(const char *p)
+{
+    svl_block block;
+
+    memcpy(&block, p, 16);
+    return block;
+}
+
+static inline void svl_store_block(char *p, svl_block block)
+{
+    memcpy(p, &block, 16);
 }
 
 #endif

@@ -3,18 +3,9 @@
 #include "http/chars.h"
 #include "serval/uri.h"
 
-typedef unsigned char block __attribute__((vector_size(16)));
 typedef uint64_t halves __attribute__((vector_size(16)));
 
-static block load_block(const char *p)
-{
-    block b;
-
-    memcpy(&b, p, 16);
-    return b;
-}
-
-static bool any(block mask)
+static bool any(svl_block mask)
 {
 #ifdef __SSE2__
     return __builtin_ia32_pmovmskb128((char __attribute__((vector_size(16))))mask) != 0;
@@ -72,13 +63,13 @@ static size_t copy_plain(char *to, const char *p, size_t n, unsigned char flip)
     size_t i = 0;
 
     for (; i + 16 <= n; i += 16) {
-        block b = load_block(p + i);
-        block plus = (block)(b == '+') & flip;
+        svl_block b = svl_load_block(p + i);
+        svl_block plus = (svl_block)(b == '+') & flip;
 
-        if (any((block)(b == '%')))
+        if (any((svl_block)(b == '%')))
             break;
         b ^= plus;
-        memcpy(to + i, &b, 16);
+        svl_store_block(to + i, b);
     }
     return i;
 }
@@ -97,12 +88,12 @@ static int escaped_byte(const char *p, size_t n)
  * what was copied already is only copied again. */
 static bool copy_last(char *to, svl_str s, unsigned char flip)
 {
-    block b = load_block(s.p + s.n - 16);
+    svl_block b = svl_load_block(s.p + s.n - 16);
 
-    if (any((block)(b == '%')))
+    if (any((svl_block)(b == '%')))
         return false;
-    b ^= (block)(b == '+') & flip;
-    memcpy(to + s.n - 16, &b, 16);
+    b ^= (svl_block)(b == '+') & flip;
+    svl_store_block(to + s.n - 16, b);
     return true;
 }
 

@@ -388,25 +388,43 @@ static uint64_t in_range(uint64_t word, char first, char last)
     return (from ^ behind) & ~word & SVL_EACH_BYTE(0x80);
 }
 
-/* The last word overlaps the one before: letters that were changed lie outside the range by then.
- * So `to` may be s.p. */
+static svl_block block_in_range(svl_block block, char first, char last)
+{
+    return (svl_block)((svl_block)(block - (unsigned char)first) <= (unsigned char)(last - first));
+}
+
+static void flip_blocks(char *to, svl_str s, char first, char last)
+{
+    svl_block block;
+
+    for (size_t i = 0; i + 16 < s.n; i += 16) {
+        block = svl_load_block(s.p + i);
+        svl_store_block(to + i, block ^ (block_in_range(block, first, last) & 0x20));
+    }
+    block = svl_load_block(s.p + s.n - 16);
+    svl_store_block(to + s.n - 16, block ^ (block_in_range(block, first, last) & 0x20));
+}
+
+/* The last block or word overlaps the one before: letters that were changed lie outside the range by
+ * then. So `to` may be s.p. */
 static void flip_range(char *to, svl_str s, char first, char last)
 {
-    uint64_t word, tail;
-    size_t i = 0;
+    uint64_t head, tail;
 
+    if (s.n >= 16) {
+        flip_blocks(to, s, first, last);
+        return;
+    }
     if (s.n >= 8) {
-        for (; i + 8 < s.n; i += 8) {
-            memcpy(&word, s.p + i, 8);
-            word ^= in_range(word, first, last) >> 2;
-            memcpy(to + i, &word, 8);
-        }
+        memcpy(&head, s.p, 8);
         memcpy(&tail, s.p + s.n - 8, 8);
+        head ^= in_range(head, first, last) >> 2;
         tail ^= in_range(tail, first, last) >> 2;
+        memcpy(to, &head, 8);
         memcpy(to + s.n - 8, &tail, 8);
         return;
     }
-    for (; i < s.n; i++)
+    for (size_t i = 0; i < s.n; i++)
         to[i] = s.p[i] >= first && s.p[i] <= last ? (char)(s.p[i] ^ 0x20) : s.p[i];
 }
 
@@ -420,12 +438,36 @@ void svl_upper(char *to, svl_str s)
     flip_range(to, s, 'a', 'z');
 }
 
+static void canonical_block(char *to, const char *p)
+{
+    svl_block block = svl_load_block(p), before = svl_load_block(p - 1);
+    svl_block starts = (svl_block)(before == '-');
+
+    block |= block_in_range(block, 'A', 'Z') & 0x20;
+    block ^= block_in_range(block, 'a', 'z') & starts & 0x20;
+    svl_store_block(to, block);
+}
+
+/* For more than sixteen bytes. Each is judged by the one before it, and no '-' is changed, so blocks may
+ * overlap, and `to` may be name.p. */
+static void canonical_blocks(char *to, svl_str name)
+{
+    svl_upper(to, svl_str_head(name, 1));
+    for (size_t i = 1; i + 16 < name.n; i += 16)
+        canonical_block(to + i, name.p + i);
+    canonical_block(to + name.n - 16, name.p + name.n - 16);
+}
+
 /* Letters behind a '-' (and the first one) are upper, others lower: the first byte of a word is
  * judged by the last byte of the word before it. */
 void svl_header_canonical(char *to, svl_str name)
 {
     uint64_t before = '-', word;
 
+    if (name.n > 16) {
+        canonical_blocks(to, name);
+        return;
+    }
     for (size_t i = 0; i < name.n; i += 8) {
         size_t n = name.n - i < 8 ? name.n - i : 8;
         uint64_t dash, starts;

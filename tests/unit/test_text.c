@@ -257,6 +257,56 @@ Test(text, truths_have_many_words)
         cr_assert(!svl_bool_parse(svl_str_of(neither[i]), &value), "%s", neither[i]);
 }
 
+static char canonical_byte(char before, char c)
+{
+    bool starts = before == '-';
+
+    if (starts && c >= 'a' && c <= 'z')
+        return (char)(c - 'a' + 'A');
+    return !starts && c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static char lower_byte(char before, char c)
+{
+    (void)before;
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+/* What `change` makes of s, into other memory and in place, is what `byte` makes of each byte. */
+static void compare_bytewise(svl_str s, void (*change)(char *to, svl_str s),
+                             char (*byte)(char before, char c))
+{
+    svl_str to = exact(s);
+
+    change((char *)to.p, s);
+    for (int again = 0; again < 2; again++) {
+        for (size_t i = 0; i < s.n; i++)
+            cr_assert_eq(to.p[i], byte(i ? s.p[i - 1] : '-', s.p[i]), "%zu of %zu", i, s.n);
+        memcpy((char *)to.p, s.p, s.n);
+        change((char *)to.p, to);
+    }
+    exact_free(to);
+}
+
+Test(text, case_changes_in_texts_of_every_length)
+{
+    static const char some[] = "aAzZmM--@[`{/0\xe1\xc1\x80\x01";
+    uint64_t seed = 7;
+    char text[80];
+
+    for (size_t n = 1; n < 80; n++)
+        for (int round = 0; round < 20; round++) {
+            svl_str s;
+
+            for (size_t i = 0; i < n; i++)
+                text[i] = some[next_random(&seed) % (sizeof some - 1)];
+            s = exact((svl_str){text, n});
+            compare_bytewise(s, svl_header_canonical, canonical_byte);
+            compare_bytewise(s, svl_lower, lower_byte);
+            exact_free(s);
+        }
+}
+
 Test(text, only_ascii_letters_change_case)
 {
     char all[256], lower[256], upper[256];
