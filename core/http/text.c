@@ -119,10 +119,28 @@ static bool parse_long(svl_str s, uint64_t *value)
     return true;
 }
 
+/* Four to eight digits, which are added up in pairs, pairs of pairs, and so on. What is in front of
+ * them in the word counts as zeros. */
+static bool parse_word(svl_str s, uint64_t *value)
+{
+    unsigned unused = 64 - 8 * (unsigned)s.n;
+    uint64_t word = svl_load(s.p, 4) << unused | svl_load(s.p + s.n - 4, 4) << 32;
+
+    word ^= SVL_EACH_BYTE('0') << unused;
+    if ((word | (word + SVL_EACH_BYTE(0x80 - 10))) & SVL_EACH_BYTE(0x80))
+        return false;
+    word = (word * 10 + (word >> 8)) & UINT64_C(0x00ff00ff00ff00ff);
+    word = (word * 100 + (word >> 16)) & UINT64_C(0x0000ffff0000ffff);
+    *value = (word * 10000 + (word >> 32)) & 0xffffffff;
+    return true;
+}
+
 bool svl_uint_parse(svl_str s, uint64_t *value)
 {
     uint64_t v = 0;
 
+    if (s.n - 4 <= 4)
+        return parse_word(s, value);
     if (s.n - 1 > 18) /* 19 digits always fit */
         return parse_long(s, value);
     for (size_t i = 0; i < s.n; i++) {

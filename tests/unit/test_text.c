@@ -65,6 +65,31 @@ Test(text, only_digits_that_fit_are_an_unsigned_number)
     cr_assert(svl_uint_parse(SVL_STR("00000000000000000000000001"), &value) && value == 1);
 }
 
+/* Digits are read several at a time: all lengths, the odd byte at each place. */
+Test(text, numbers_of_every_length_are_read_and_refused)
+{
+    static const char odd[] = {'/', ':', ' ', '\0', '\x80', '\xb1', '\xff'};
+
+    for (size_t n = 1; n <= 19; n++) {
+        svl_str s = exact(svl_str_head(SVL_STR("9182736450918273645"), n));
+        char *p = (char *)s.p;
+        uint64_t value = 7, want = strtoull("9182736450918273645", NULL, 10);
+
+        for (size_t i = n; i < 19; i++)
+            want /= 10;
+        cr_assert(svl_uint_parse(s, &value) && value == want, "%zu", n);
+        for (size_t at = 0; at < n; at++)
+            for (size_t i = 0; i < COUNT(odd); i++) {
+                char digit = p[at];
+
+                p[at] = odd[i];
+                cr_assert(!svl_uint_parse(s, &value) && value == want, "%zu %zu", n, at);
+                p[at] = digit;
+            }
+        exact_free(s);
+    }
+}
+
 Test(text, signed_numbers_end_where_their_type_ends)
 {
     int64_t value = 7;
