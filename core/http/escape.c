@@ -3,6 +3,10 @@
 #include "http/chars.h"
 #include "serval/uri.h"
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 typedef uint64_t halves __attribute__((vector_size(16)));
 
 static bool any(svl_block mask)
@@ -58,30 +62,86 @@ size_t svl_query_escape(char *to, svl_str s)
 
 /* Copies blocks without a '%', with '+' as `blank`. Returns how many bytes. Nothing is written
  * ahead of what was read, so `to` may be a place before p. */
-static size_t copy_plain(char *to, const char *p, size_t n, unsigned char flip)
+static inline size_t copy_plain(char *to, const char *p, size_t n, unsigned char flip)
 {
     size_t i = 0;
 
+    for (; i + 32 <= n; i += 32) { /* two are asked at once */
+        svl_block a = svl_load_block(p + i), b = svl_load_block(p + i + 16);
+
+        if (any((svl_block)(a == '%') | (svl_block)(b == '%')))
+            break;
+        svl_store_block(to + i, a ^ ((svl_block)(a == '+') & flip));
+        svl_store_block(to + i + 16, b ^ ((svl_block)(b == '+') & flip));
+    }
     for (; i + 16 <= n; i += 16) {
         svl_block b = svl_load_block(p + i);
-        svl_block plus = (svl_block)(b == '+') & flip;
 
         if (any((svl_block)(b == '%')))
             break;
-        b ^= plus;
-        svl_store_block(to + i, b);
+        svl_store_block(to + i, b ^ ((svl_block)(b == '+') & flip));
     }
     return i;
 }
 
-/* The byte written as %XX at p, or -1. */
-static int escaped_byte(const char *p, size_t n)
+#if defined(__SSE2__)
+/* The bytes of `block` that lie between first and last. */
+static __m128i between(__m128i block, char first, char last)
 {
-    if (n < 3 || p[0] != '%')
+    __m128i from_first = _mm_sub_epi8(block, _mm_set1_epi8(first));
+
+    return _mm_cmpeq_epi8(_mm_min_epu8(from_first, _mm_set1_epi8(last - first)), from_first);
+}
+
+/* Decodes five escapes from sixteen bytes at p. False if something else stands there. */
+static bool decode_five(char *to, const char *p)
+{
+    __m128i block = _mm_loadu_si128((const __m128i *)p);
+    __m128i digits = between(block, '0', '9');
+    __m128i letters = between(_mm_or_si128(block, _mm_set1_epi8(0x20)), 'a', 'f');
+    __m128i percents = _mm_cmpeq_epi8(block, _mm_set1_epi8('%'));
+    int hex = _mm_movemask_epi8(_mm_or_si128(digits, letters));
+    __m128i values;
+    char bytes[16];
+
+    if (((_mm_movemask_epi8(percents) & 0x1249) | (hex & 0x6db6)) != 0x7fff)
+        return false;
+    values = _mm_add_epi8(_mm_and_si128(block, _mm_set1_epi8(15)),
+                          _mm_and_si128(letters, _mm_set1_epi8(9)));
+    /* Each beside the one behind it: the bytes that count are 1, 4, 7, 10 and 13. */
+    values = _mm_or_si128(_mm_slli_epi16(values, 4), _mm_srli_si128(values, 1));
+    memcpy(bytes, &values, 16);
+#pragma GCC unroll 5
+    for (int i = 0; i < 5; i++)
+        to[i] = bytes[1 + 3 * i];
+    return true;
+}
+#endif
+
+/* The byte written as %XX at p, or -1. */
+static inline int escaped_byte(const char *p, const char *end)
+{
+    if (end - p < 3 || p[0] != '%')
         return -1;
     int high = svl_hex_digit(p[1]), low = svl_hex_digit(p[2]);
 
     return (high | low) < 0 ? -1 : high << 4 | low;
+}
+
+/* Decodes the escapes that stand at p without a gap. Returns the place behind them. */
+static const char *decode_run(char **to, const char *p, const char *end)
+{
+    char *at = *to;
+    int byte;
+
+#if defined(__SSE2__)
+    for (; end - p >= 16 && p[12] == '%' && decode_five(at, p); p += 15)
+        at += 5;
+#endif
+    for (; (byte = escaped_byte(p, end)) >= 0; p += 3)
+        *at++ = (char)byte;
+    *to = at;
+    return p;
 }
 
 /* The last bytes of a text that has had no escape so far, as a block that overlaps the one before:
@@ -97,37 +157,51 @@ static bool copy_last(char *to, svl_str s, unsigned char flip)
     return true;
 }
 
-#define SLOW 16 /* bytes to go one by one before blocks are worth another try */
+#define SLOW 32 /* bytes to go one by one before blocks are worth another try */
+
+/* The rest from p on, written to `at`. Returns the place behind what was written. A function of its own
+ * because most texts do not come here, and others need not save its registers. */
+__attribute__((noinline)) static char *unescape_rest(char *at, const char *p, const char *end,
+                                                     unsigned char flip)
+{
+    char blank = (char)('+' ^ flip);
+
+    while (p < end) {
+        const char *stop = end - p > SLOW ? p + SLOW : end, *behind;
+
+        while (p < stop) {
+            for (; p < stop && !svl_char_is(*p, SVL_CHAR_ARG); p++)
+                *at++ = *p;
+            if (p == stop)
+                break;
+            if (*p != '%') {
+                *at++ = *p == '+' ? blank : *p;
+                p++;
+                continue;
+            }
+            behind = decode_run(&at, p, end);
+            if (behind == p) /* a '%' that begins no escape */
+                *at++ = *behind++;
+            p = behind;
+        }
+        if (p < end) {
+            size_t n = copy_plain(at, p, (size_t)(end - p), flip);
+
+            at += n;
+            p += n;
+        }
+    }
+    return at;
+}
 
 size_t svl_unescape(char *to, svl_str s, bool plus)
 {
     unsigned char flip = plus ? '+' ^ ' ' : 0;
-    size_t n = copy_plain(to, s.p, s.n, flip), i = n;
+    size_t n = copy_plain(to, s.p, s.n, flip);
 
-    if (s.n >= 16 && s.n - i < 16 && copy_last(to, s, flip))
+    if (n == s.n || (s.n >= 16 && s.n - n < 16 && copy_last(to, s, flip)))
         return s.n;
-    while (i < s.n) {
-        size_t stop = s.n - i > SLOW ? i + SLOW : s.n, len;
-
-        while (i < stop) {
-            char c = s.p[i];
-            int byte;
-
-            if (c == '%' && (byte = escaped_byte(s.p + i, s.n - i)) >= 0) {
-                do { /* where one is, more follow */
-                    to[n++] = (char)byte;
-                    i += 3;
-                } while ((byte = escaped_byte(s.p + i, s.n - i)) >= 0);
-            } else {
-                to[n++] = (char)(c == '+' ? c ^ flip : c);
-                i++;
-            }
-        }
-        len = i < s.n ? copy_plain(to + n, s.p + i, s.n - i, flip) : 0;
-        n += len;
-        i += len;
-    }
-    return n;
+    return (size_t)(unescape_rest(to + n, s.p + n, s.p + s.n, flip) - to);
 }
 
 /* --- Entities ------------------------------------------------------------------------------- */

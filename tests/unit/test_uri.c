@@ -4,6 +4,7 @@
 #include "support/exact.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static bool is(svl_str s, const char *want)
@@ -294,6 +295,63 @@ Test(uri, query_escapes_are_undone)
     cr_assert(memchr(escaped, '+', n) && !memchr(escaped, ' ', n) && !memchr(escaped, '&', n));
     cr_assert_eq(svl_unescape(again, (svl_str){escaped, n}, true), 256);
     cr_assert_arr_eq(again, all, 256);
+}
+
+static int hex_value(char c)
+{
+    const char *digits = "00112233445566778899aAbBcCdDeEfF", *at = c ? strchr(digits, c) : NULL;
+
+    return at ? (int)(at - digits) / 2 : -1;
+}
+
+static size_t unescape_bytewise(char *to, svl_str s, bool plus)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s.n; i++) {
+        bool whole = s.p[i] == '%' && s.n - i >= 3;
+
+        if (whole && hex_value(s.p[i + 1]) >= 0 && hex_value(s.p[i + 2]) >= 0) {
+            to[n++] = (char)(hex_value(s.p[i + 1]) << 4 | hex_value(s.p[i + 2]));
+            i += 2;
+        } else {
+            to[n++] = s.p[i] == '+' && plus ? ' ' : s.p[i];
+        }
+    }
+    return n;
+}
+
+/* Runs of escapes with a piece of something else in them now and then, in other memory and in place. */
+Test(uri, runs_of_escapes_are_undone_as_single_ones_are)
+{
+    static const char *const pieces[] = {"%%",  "%g0", "%0", "+", "&=", "plain text of some length",
+                                         "\xb0"};
+    char text[256], want[256], got[256];
+    unsigned random = 1;
+
+    for (int round = 0; round < 20000; round++) {
+        size_t n = 0, len;
+
+        while (n < 180 && (random = random * 1103515245 + 12345) >> 16 & 31) {
+            const char *piece = pieces[(random >> 21) % (sizeof pieces / sizeof *pieces)];
+
+            if ((random >> 24) % 8 == 0)
+                n += (size_t)snprintf(text + n, 32, "%s", piece);
+            else
+                n += (size_t)snprintf(text + n, 4, random & 1 << 20 ? "%%%02x" : "%%%02X",
+                                      random >> 24);
+        }
+        for (int plus = 0; plus < 2; plus++) {
+            svl_str s = exact((svl_str){text, n});
+
+            len = unescape_bytewise(want, s, plus);
+            cr_assert_eq(svl_unescape(got, s, plus), len, "%.*s", (int)n, text);
+            cr_assert(len == 0 || memcmp(got, want, len) == 0, "%.*s", (int)n, text);
+            cr_assert_eq(svl_unescape((char *)s.p, s, plus), len);
+            cr_assert(len == 0 || memcmp(s.p, want, len) == 0, "%.*s", (int)n, text);
+            exact_free(s);
+        }
+    }
 }
 
 /* Blocks, single bytes and escapes meet at every offset. */
