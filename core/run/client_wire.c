@@ -567,8 +567,9 @@ static void complete(struct svl_conn *c, struct svl_call *call, bool surplus)
     wire->served = true;
     if (call->reply.body.n == 0 && !call->following && !call->ask.on_piece)
         call->reply.body = (svl_str){call->body ? call->body : "", call->body_len};
-    if (!call->reader.keep_alive || wire->last || !sent || svl_conn_blocked(c) ||
-        (surplus && wire->n_calls == 0))
+    /* What is still being sent is of the last request on the connection, this one or another. */
+    if (!call->reader.keep_alive || !sent ||
+        ((surplus || wire->last || svl_conn_blocked(c)) && wire->n_calls == 0))
         svl_conn_close(c);
     else
         svl_host_feed(host, c);

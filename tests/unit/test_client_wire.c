@@ -667,3 +667,41 @@ Test(client_wire, the_next_one_waits_for_the_body_before_it)
     ends_with(&a, 200, "ok");
     ends_with(&b, 200, "ok");
 }
+
+Test(client_wire, the_last_request_of_a_connection_does_not_end_those_before_it)
+{
+    struct svl_fetch last = {.url = SVL_STR("http://x/last"), .method = SVL_POST, .close = true};
+
+    peers_close();
+    peers_open(&(struct svl_client_config){.name = "t", .pipeline = 4, .max_per_host = 1});
+    peers_ask_url(&a, "http://x/1");
+    peers_ask(&b, &last);
+    cr_assert_not_null(strstr(peer_take(0), "Connection: close\r\n"));
+    peer_say(0, OK);
+    ends_with(&a, 200, "ok");
+    cr_assert_eq(b.done, 0);
+    peer_say(0, OK);
+    ends_with(&b, 200, "ok");
+    cr_assert(!peer_open(0));
+    cr_assert_eq(peers_made(), 1);
+}
+
+Test(client_wire, an_answer_may_come_while_the_request_behind_it_is_being_sent)
+{
+    static char large[50000];
+    struct svl_fetch post = {.url = SVL_STR("http://x/post"), .body = {large, sizeof large}};
+
+    peers_close();
+    peers_open(&(struct svl_client_config){.name = "t", .pipeline = 4, .max_per_host = 1});
+    peers_ask_url(&a, "http://x/1");
+    peer_take(0);
+    peer_room(0, 1000);
+    peers_ask(&b, &post);
+    peer_say(0, OK);
+    ends_with(&a, 200, "ok");
+    cr_assert(peer_open(0));
+    peer_room(0, 100000);
+    peer_say(0, OK);
+    ends_with(&b, 200, "ok");
+    cr_assert_eq(peers_made(), 1);
+}
