@@ -127,17 +127,21 @@ def example_path(name):
     return path
 
 
-@contextlib.contextmanager
 def example(name, *args):
-    """The address of a running program of docs/examples. It must end by itself, and well, when it is
+    """The address of a running program of docs/examples."""
+    return running([example_path(name), "127.0.0.1:0", *args])
+
+
+@contextlib.contextmanager
+def running(command):
+    """The address that a program listens on, as it says. It must end by itself, and well, when it is
     asked to."""
-    program = subprocess.Popen([example_path(name), "127.0.0.1:0", *args], stdout=subprocess.PIPE,
-                               text=True)
+    program = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         yield re.search(r"listen=(\S+)", program.stdout.readline())[1]
         program.send_signal(signal.SIGTERM)
         program.send_signal(signal.SIGTERM)  # streams that are open do not end by themselves
-        equal(program.wait(DEADLINE), 0, "exit code of " + name)
+        equal(program.wait(DEADLINE), 0, "exit code of " + command[0])
     finally:
         program.kill()
         program.wait()
