@@ -1,4 +1,5 @@
-"""Stopping: what is being answered is finished, the exit code is 0, nothing is left behind."""
+"""Stopping: what is being answered is finished, the exit code is 0, nothing is left behind. Also run under
+ThreadSanitizer; gcc 12's rarely keeps a signal back while the program waits, lib.nudge() makes it deliver that."""
 import sys
 sys.dont_write_bytecode = True
 from lib import *

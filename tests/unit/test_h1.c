@@ -474,6 +474,20 @@ Test(h1, a_body_that_is_announced_and_not_sent_holds_little)
     nothing_is_left(l);
 }
 
+/* Many small reads once took a buffer each (CVE-2010-0295). */
+Test(h1, a_body_that_comes_byte_by_byte_holds_no_more_than_one_that_does_not)
+{
+    struct loopback *l = loopback_open(&holding);
+    static char bytes[100000];
+    size_t before = svl_worker_memory(loopback_worker(l));
+    svl_str all = upload(bytes, sizeof bytes, 5000);
+
+    for (size_t i = 0; i < all.n; i++)
+        loopback_offer(l, (svl_str){all.p + i, 1});
+    cr_assert_lt(svl_worker_memory(loopback_worker(l)) - before, 100000);
+    nothing_is_left(l);
+}
+
 Test(h1, a_body_arrives_whole_however_often_its_memory_grew)
 {
     struct loopback *l = loopback_open(&echo_config);
