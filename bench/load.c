@@ -3,7 +3,9 @@
  * or, with --rate, open loop: latency then counts from the moment a request was due, so that a
  * server that stalls cannot slow down its own examiner. It trusts no answer it has not framed. */
 
-#include <ctype.h>
+#include "answer.h"
+#include "latency.h"
+
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -16,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -27,7 +28,6 @@
 
 enum {
     INPUT_LEN = 256 * 1024,
-    HEAD_MAX = 64 * 1024,
     MAX_EVENTS = 512,
     OPENING_MAX = 128, /* idle connections being opened at a time: a listen backlog is short */
     SOURCES = 250,     /* 127.0.1.1 and up: one loopback address has only 28,000 source ports */
@@ -71,8 +71,6 @@ static struct {
 
 enum conn_state { CLOSED, CONNECTING, OPEN };
 
-enum framing { HEAD, BY_LENGTH, BY_CLOSE, CHUNK_SIZE, CHUNK_DATA, CHUNK_END, TRAILER };
-
 struct conn {
     int fd;
     enum conn_state state;
@@ -84,26 +82,10 @@ struct conn {
     unsigned owed;  /* of these, answers still to come: the batch is over at 0 */
     size_t sent;    /* bytes of the batch sent so far */
     uint64_t since; /* when the batch was sent or, with --rate, due; with --close, the connect */
-
-    /* the answer being read */
-    enum framing framing;
-    bool last;      /* the server closes after this answer */
-    bool digits;    /* a chunk size has at least one digit */
-    bool extension; /* past the ';' of a chunk size */
-    int status;
-    uint64_t left;     /* bytes of body or chunk still to come */
-    unsigned line_len; /* of a trailer line */
-    char *head;        /* an unfinished head; NULL nearly always */
-    size_t head_len;
+    struct answer answer; /* the one being read */
 };
 
-/* Latencies in nanoseconds, in buckets less than 1 % wide. */
-enum { SUB_BITS = 7, SUB = 1 << SUB_BITS, BUCKETS = (64 - SUB_BITS + 1) * SUB };
-
-static struct {
-    uint64_t bucket[BUCKETS];
-    uint64_t count, max;
-} latency;
+static struct latency latency; /* of the measured requests */
 
 static struct {
     uint64_t started; /* requests given to connections, warm-up included */
@@ -146,46 +128,6 @@ static uint64_t clock_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* ---- latency ---- */
-
-static unsigned bucket_of(uint64_t ns)
-{
-    if (ns < SUB)
-        return (unsigned)ns;
-    unsigned shift = 63u - (unsigned)__builtin_clzll(ns) - SUB_BITS;
-    return (shift + 1) * SUB + (unsigned)((ns >> shift) - SUB);
-}
-
-static uint64_t bucket_middle(unsigned i)
-{
-    if (i < SUB)
-        return i;
-    unsigned shift = i / SUB - 1;
-    return ((uint64_t)(i % SUB + SUB) << shift) + ((1ull << shift) >> 1);
-}
-
-static void latency_add(uint64_t ns)
-{
-    latency.bucket[bucket_of(ns)]++;
-    latency.count++;
-    if (ns > latency.max)
-        latency.max = ns;
-}
-
-static double latency_us(double quantile)
-{
-    uint64_t rank = (uint64_t)(quantile * (double)latency.count + 0.999999);
-    uint64_t seen = 0;
-    for (unsigned i = 0; i < BUCKETS; i++) {
-        seen += latency.bucket[i];
-        if (seen >= rank && seen) {
-            uint64_t ns = bucket_middle(i);
-            return (double)(ns < latency.max ? ns : latency.max) / 1000;
-        }
-    }
-    return 0;
-}
-
 /* ---- connections ---- */
 
 static void conn_watch(struct conn *c, int op, bool writing)
@@ -217,7 +159,7 @@ static void conn_shut(struct conn *c)
 {
     if (c->fd >= 0)
         close(c->fd);
-    free(c->head);
+    free(c->answer.head);
     *c = (struct conn){
         .fd = -1, .state = CLOSED, .idle = c->idle, .over = c->over, .queued = c->queued};
 }
@@ -322,95 +264,14 @@ static void conn_next(struct conn *c)
 
 /* ---- answers ---- */
 
-static bool is_name(const char *line, size_t len, const char *name)
-{
-    return len == strlen(name) && !strncasecmp(line, name, len);
-}
-
-static bool has_token(const char *value, const char *end, const char *token)
-{
-    size_t len = strlen(token);
-    for (const char *p = value; p < end;) {
-        const char *comma = memchr(p, ',', (size_t)(end - p));
-        const char *stop = comma ? comma : end;
-        while (p < stop && (*p == ' ' || *p == '\t'))
-            p++;
-        while (stop > p && (stop[-1] == ' ' || stop[-1] == '\t'))
-            stop--;
-        if ((size_t)(stop - p) == len && !strncasecmp(p, token, len))
-            return true;
-        p = comma ? comma + 1 : end;
-    }
-    return false;
-}
-
-/* Reads a complete head, blank line included, and decides how the body is framed. */
-static bool parse_head(struct conn *c, const char *p, const char *end)
-{
-    if (end - p < 16 || memcmp(p, "HTTP/1.", 7) || p[8] != ' ' || !isdigit((unsigned char)p[9]) ||
-        !isdigit((unsigned char)p[10]) || !isdigit((unsigned char)p[11]))
-        return false;
-    c->status = (p[9] - '0') * 100 + (p[10] - '0') * 10 + (p[11] - '0');
-    c->last = p[7] == '0';
-    bool chunked = false, has_length = false;
-    uint64_t length = 0;
-
-    p = memchr(p, '\n', (size_t)(end - p));
-    for (p++; p < end - 2;) {
-        const char *eol = memchr(p, '\n', (size_t)(end - p));
-        const char *colon = memchr(p, ':', (size_t)(eol - p));
-        if (!colon || colon == p || eol[-1] != '\r')
-            return false;
-        const char *value = colon + 1;
-        const char *stop = eol - 1;
-        while (value < stop && (*value == ' ' || *value == '\t'))
-            value++;
-        size_t name_len = (size_t)(colon - p);
-        if (is_name(p, name_len, "content-length")) {
-            uint64_t n = 0;
-            const char *digit = value;
-            for (; digit < stop && isdigit((unsigned char)*digit); digit++)
-                n = n * 10 + (uint64_t)(*digit - '0');
-            if (digit == value || digit != stop || (has_length && n != length))
-                return false;
-            has_length = true;
-            length = n;
-        } else if (is_name(p, name_len, "transfer-encoding")) {
-            chunked = has_token(value, stop, "chunked");
-            if (!chunked)
-                return false;
-        } else if (is_name(p, name_len, "connection")) {
-            if (has_token(value, stop, "close"))
-                c->last = true;
-            else if (has_token(value, stop, "keep-alive"))
-                c->last = false;
-        }
-        p = eol + 1;
-    }
-    if (chunked && has_length)
-        return false; /* RFC 9112 6.3: a sign of smuggling */
-    bool bodyless =
-        c->status < 200 || c->status == 204 || c->status == 304 || !strcmp(opt.method, "HEAD");
-    c->left = bodyless ? 0 : length;
-    if (chunked && !bodyless)
-        c->framing = CHUNK_SIZE;
-    else if (has_length || bodyless)
-        c->framing = BY_LENGTH;
-    else
-        c->framing = BY_CLOSE;
-    c->digits = c->extension = false;
-    return true;
-}
-
 /* One answer is complete. */
 static void answer_done(struct conn *c)
 {
-    c->framing = HEAD;
-    if (c->status < 200)
+    if (c->answer.status < 200)
         return;
     c->owed--;
-    c->last |= opt.close; /* whether or not the server means to close */
-    if (c->status != opt.expect)
+    c->answer.last |= opt.close; /* whether or not the server means to close */
+    if (c->answer.status != opt.expect)
         run.failed_status++;
     if (c->idle) {
         c->over = true;
@@ -419,122 +280,27 @@ static void answer_done(struct conn *c)
     }
     if (run.done >= opt.warmup) {
         run.requests++;
-        latency_add(now - c->since);
+        latency_add(&latency, now - c->since);
         run.last = now;
     }
     count_done(1);
 }
 
-static int hex(char ch)
-{
-    if (ch >= '0' && ch <= '9')
-        return ch - '0';
-    ch |= 0x20;
-    return ch >= 'a' && ch <= 'f' ? ch - 'a' + 10 : -1;
-}
-
-/* "SIZE;extension CR LF". Returns false on anything else. */
-static bool chunk_size_byte(struct conn *c, char ch)
-{
-    if (ch == '\n') {
-        if (!c->digits)
-            return false;
-        c->framing = c->left ? CHUNK_DATA : TRAILER;
-        c->digits = c->extension = false;
-        c->line_len = 0;
-        return true;
-    }
-    int digit = c->extension ? -1 : hex(ch);
-    if (digit < 0) {
-        c->extension = true;
-        return ch == '\r' || ch == ';' || ch == ' ' || c->digits;
-    }
-    c->left = c->digits ? c->left * 16 + (uint64_t)digit : (uint64_t)digit;
-    c->digits = true;
-    return c->left < 1ull << 40;
-}
-
-/* Takes a head out of p..end, which may begin in an earlier read. Returns the bytes taken, or -1.
- */
-static ssize_t take_head(struct conn *c, const char *p, const char *end)
-{
-    size_t len = (size_t)(end - p);
-    if (!c->head) {
-        const char *blank = memmem(p, len, "\r\n\r\n", 4);
-        if (blank)
-            return parse_head(c, p, blank + 4) ? blank + 4 - p : -1;
-    }
-    if (c->head_len + len > HEAD_MAX)
-        len = HEAD_MAX - c->head_len;
-    if (!c->head && !(c->head = malloc(HEAD_MAX)))
-        die("out of memory");
-    size_t before = c->head_len;
-    size_t from = before > 3 ? before - 3 : 0;
-    memcpy(c->head + before, p, len);
-    c->head_len += len;
-    const char *blank = memmem(c->head + from, c->head_len - from, "\r\n\r\n", 4);
-    if (!blank)
-        return c->head_len < HEAD_MAX ? (ssize_t)len : -1;
-    bool good = parse_head(c, c->head, blank + 4);
-    ssize_t taken = blank + 4 - (c->head + before);
-    free(c->head);
-    c->head = NULL;
-    c->head_len = 0;
-    return good ? taken : -1;
-}
-
-/* Feeds one read to the connection's answer. Returns false when it is not HTTP. */
+/* Feeds one read to the connection's answers. Returns false when it is not HTTP. */
 static bool take_input(struct conn *c, const char *p, const char *end)
 {
+    bool complete, to_head = !strcmp(opt.method, "HEAD");
     while (p < end) {
         if (!c->owed)
             return false; /* bytes nobody asked for */
-        size_t len = (size_t)(end - p);
-        switch (c->framing) {
-        case HEAD: {
-            ssize_t taken = take_head(c, p, end);
-            if (taken < 0)
-                return false;
-            p += taken;
-            if (c->framing == BY_LENGTH && !c->left)
-                answer_done(c);
-            break;
-        }
-        case BY_CLOSE:
-            run.body_bytes += len;
-            p = end;
-            break;
-        case BY_LENGTH:
-        case CHUNK_DATA:
-            len = c->left < len ? (size_t)c->left : len;
-            c->left -= len;
-            run.body_bytes += len;
-            p += len;
-            if (!c->left && c->framing == BY_LENGTH)
-                answer_done(c);
-            else if (!c->left)
-                c->framing = CHUNK_END;
-            break;
-        case CHUNK_SIZE:
-            if (!chunk_size_byte(c, *p++))
-                return false;
-            break;
-        case CHUNK_END:
-            if (*p != '\r' && *p != '\n')
-                return false;
-            if (*p++ == '\n')
-                c->framing = CHUNK_SIZE;
-            break;
-        case TRAILER:
-            if (*p == '\n' && !c->line_len)
-                answer_done(c);
-            else if (*p == '\n')
-                c->line_len = 0;
-            else if (*p != '\r')
-                c->line_len++;
-            p++;
-            break;
-        }
+        ssize_t taken = answer_take(&c->answer, p, end, to_head, &complete);
+        if (taken < 0)
+            return false;
+        p += taken;
+        run.body_bytes += c->answer.body;
+        c->answer.body = 0;
+        if (complete)
+            answer_done(c);
     }
     return true;
 }
@@ -542,12 +308,13 @@ static bool take_input(struct conn *c, const char *p, const char *end)
 /* The server closed. That is an error unless it said so; what it left unanswered is sent again. */
 static void conn_closed(struct conn *c, int err)
 {
-    if (!err && c->framing == BY_CLOSE && c->owed) {
+    if (!err && c->answer.framing == ANSWER_BY_CLOSE && c->owed) {
         now = clock_ns();
+        c->answer.framing = ANSWER_HEAD;
         answer_done(c);
-        c->last = true;
+        c->answer.last = true;
     }
-    if (c->idle || (c->owed && !(c->last && c->framing == HEAD && !err))) {
+    if (c->idle || (c->owed && !(c->answer.last && c->answer.framing == ANSWER_HEAD && !err))) {
         conn_fail(c, &run.failed_io);
         return;
     }
@@ -574,7 +341,7 @@ static void conn_readable(struct conn *c)
     run.bytes += (uint64_t)n;
     if (!take_input(c, input, input + n))
         conn_fail(c, &run.failed_parse);
-    else if (c->last && c->framing == HEAD)
+    else if (c->answer.last && c->answer.framing == ANSWER_HEAD)
         conn_closed(c, 0); /* not waiting for the server's FIN, which may be late */
 }
 
@@ -856,8 +623,8 @@ static uint64_t print_result(void)
            (unsigned long long)run.retried, (unsigned long long)run.idle_open,
            (unsigned long long)run.idle_lost);
     printf("\"p50_us\":%.1f,\"p90_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"max_us\":%.1f}\n",
-           latency_us(0.5), latency_us(0.9), latency_us(0.99), latency_us(0.999),
-           (double)latency.max / 1000);
+           latency_us(&latency, 0.5), latency_us(&latency, 0.9), latency_us(&latency, 0.99),
+           latency_us(&latency, 0.999), (double)latency.max / 1000);
     fflush(stdout);
     return errors + run.idle_lost;
 }
