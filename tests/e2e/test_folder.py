@@ -8,6 +8,7 @@ import io
 import stat
 import tarfile
 import zipfile
+from urllib.parse import quote
 
 PASSWORD = "pass word"
 
@@ -202,6 +203,120 @@ def a_mirror_is_the_folder(folder):
            if not name.endswith("index.html")}
     equal(sorted(got), sorted(contents(folder + "/tree")))
     assert got == contents(folder + "/tree")
+
+
+REAL = ("/usr/include/linux", "/usr/share/doc/python3.11", "/usr/share/doc/git", "/usr/share/perl")
+
+
+def served(root):
+    """Files below root that serval serves, by name: not hidden ones, nor links that lead out or to folders."""
+    found = {}
+    for path, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            full = os.path.join(path, name)
+            inside = os.path.realpath(full).startswith(root + "/") and not (
+                os.path.islink(full) and os.readlink(full).startswith("/"))
+            if not name.startswith(".") and inside and os.path.isfile(full):
+                with open(full, "rb") as file:
+                    found[os.path.relpath(full, root)] = file.read()
+    return found
+
+
+@test
+def a_mirror_of_a_real_tree_has_the_bytes_on_disk(folder):
+    if not shutil.which("wget"):
+        raise Skip("no wget")
+    root = next((path for path in REAL if os.path.isdir(path)), None)
+    if not root:
+        raise Skip("none of " + ", ".join(REAL))
+    with Serval(root) as s:
+        subprocess.run(["wget", "-q", "--mirror", "--no-parent", "--no-host-directories",
+                        "--restrict-file-names=nocontrol", "--reject-regex", "[?](sort|format|order)",
+                        "--follow-tags=a", "-P", folder + "/copy", s.url("/")], timeout=2 * DEADLINE)
+    wanted = served(root)
+    got = {name: data for name, data in contents(folder + "/copy").items()
+           if name in wanted or not name.endswith("index.html")}
+    assert len(wanted) > 100, "a small tree"
+    equal(sorted(got), sorted(wanted))
+    for name in wanted:
+        assert got[name] == wanted[name], name
+
+
+@test
+def every_download_of_a_real_tree_can_be_resumed(folder):
+    root = next((path for path in REAL if os.path.isdir(path)), None)
+    if not root:
+        raise Skip("none of " + ", ".join(REAL))
+    wanted = served(root)
+    names = sorted(name for name, data in wanted.items() if len(data) > 1)[::7][:100]
+    config = ""
+    with Serval(root) as s:
+        for i, name in enumerate(names):
+            write("%s/%d" % (folder, i), wanted[name][:len(wanted[name]) // 2])
+            config += 'url = "%s"\noutput = "%s/%d"\n' % (s.url("/" + quote(name)), folder, i)
+        write(folder + "/config", config)
+        curl("-C", "-", "-K", folder + "/config")
+    for i, name in enumerate(names):
+        with open("%s/%d" % (folder, i), "rb") as file:
+            assert file.read() == wanted[name], name
+
+
+@test
+def a_zip_of_more_than_65535_files_is_whole(folder):
+    os.mkdir(folder + "/many")
+    for i in range(66000):
+        open("%s/many/%d" % (folder, i), "wb").close()
+    write(folder + "/many/7", "seven")
+    with Serval(folder, "--archive") as s:
+        curl("-o", folder + "/many.zip", s.url("/many/?archive=zip"))
+    check_zip(folder + "/many.zip", 66000)
+    with zipfile.ZipFile(folder + "/many.zip") as z:
+        equal(z.read("many/7"), b"seven")
+
+
+def check_zip(path, n):
+    unzip = shutil.which("unzip")
+    if unzip:
+        subprocess.run([unzip, "-tq", path], check=True, timeout=2 * DEADLINE, stdout=subprocess.DEVNULL)
+    with zipfile.ZipFile(path) as z:
+        assert unzip or z.testzip() is None
+        equal(len([name for name in z.namelist() if not name.endswith("/")]), n)
+
+
+def save_sparse(s, path):
+    """What comes from the socket, but zeros take no room on the disk."""
+    zeros = bytes(1 << 16)
+    with open(path, "wb") as file, s.makefile("rb", 1 << 20) as answer:
+        while answer.readline() not in (b"\r\n", b""):
+            pass
+        while piece := answer.read(len(zeros)):
+            if piece == zeros:
+                file.seek(len(piece), os.SEEK_CUR)
+            else:
+                file.write(piece)
+        file.truncate()
+
+
+@test
+def a_zip_of_more_than_4_gib_is_whole(folder):
+    if SANITIZED:
+        raise Skip("takes long with sanitizers")
+    os.mkdir(folder + "/docs")
+    with open(folder + "/docs/huge", "wb") as file:
+        file.truncate((4 << 30) + 12345)
+        file.write(b"begin")
+        file.seek((4 << 30) + 12340)
+        file.write(b"e-n-d")
+    write(folder + "/docs/small", "small")
+    with Serval(folder, "--archive") as s:
+        with socket.create_connection(("127.0.0.1", s.port), DEADLINE) as c:
+            c.sendall(b"GET /docs/?archive=zip HTTP/1.0\r\n\r\n")
+            save_sparse(c, folder + "/docs.zip")
+    check_zip(folder + "/docs.zip", 2)
+    with zipfile.ZipFile(folder + "/docs.zip") as z:
+        equal(z.getinfo("docs/huge").file_size, (4 << 30) + 12345)
+        equal(z.read("docs/small"), b"small")
 
 
 @test
