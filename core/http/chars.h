@@ -22,6 +22,21 @@ static inline bool svl_char_is(char c, int what)
     return svl_chars[(unsigned char)c] & what;
 }
 
+/* The first byte from `at` on that is no part of it, or `end`. Looks at four between two tests for the end:
+ * most of what is skipped is too short for anything wider. */
+static inline const char *svl_chars_skip(const char *at, const char *end, int what)
+{
+    for (; end - at >= 4; at += 4) {
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++)
+            if (!svl_char_is(at[i], what))
+                return at + i;
+    }
+    while (at < end && svl_char_is(*at, what))
+        at++;
+    return at;
+}
+
 /* Value of each hex digit plus one; 0 for other bytes. */
 extern const unsigned char svl_hex_digits[256];
 

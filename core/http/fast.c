@@ -12,13 +12,6 @@
 
 #define SHORTEST 18 /* "GET / HTTP/1.0\r\n\r\n" */
 
-static const char *skip(const char *at, const char *end, int what)
-{
-    while (at < end && svl_char_is(*at, what))
-        at++;
-    return at;
-}
-
 /* Connection with one plain word. More than that is llhttp's. */
 static bool read_connection(struct svl_parser *p, svl_str value)
 {
@@ -55,7 +48,7 @@ static const char *read_field(struct svl_parser *p, const char *at, const char *
     if (name.n == 0 || colon == end || name.n > UINT16_MAX)
         return NULL;
     id = svl_header_id(name);
-    if (id == SVL_H_OTHER && skip(at, colon, SVL_CHAR_TOKEN) != colon)
+    if (id == SVL_H_OTHER && svl_chars_skip(at, colon, SVL_CHAR_TOKEN) != colon)
         return NULL;
     value = colon + 1;
     while (value < end && (*value == ' ' || *value == '\t'))
@@ -90,7 +83,7 @@ static const char *read_line(struct svl_request *req, const char *at, const char
     req->method_text = (svl_str){at, (size_t)(target - at - 1)};
     if (*target != '/')
         return NULL;
-    at = skip(target, end, SVL_CHAR_TARGET);
+    at = svl_chars_skip(target, end, SVL_CHAR_TARGET);
     if (end - at < 13 || memcmp(at, " HTTP/1.", 8) != 0 || (at[8] != '1' && at[8] != '0') ||
         at[9] != '\r' || at[10] != '\n')
         return NULL;

@@ -11,19 +11,6 @@ static inline const char *skip_blanks(const char *at, const char *end)
     return at;
 }
 
-static inline const char *skip_token(const char *at, const char *end)
-{
-    for (; end - at >= 4; at += 4) {
-#pragma GCC unroll 4
-        for (int i = 0; i < 4; i++)
-            if (!svl_char_is(at[i], SVL_CHAR_TOKEN))
-                return at + i;
-    }
-    while (at < end && svl_char_is(*at, SVL_CHAR_TOKEN))
-        at++;
-    return at;
-}
-
 svl_str svl_field_value(svl_str field)
 {
     return svl_str_trim(svl_str_head(field, svl_str_find(field, ';')));
@@ -51,7 +38,7 @@ static inline const char *read_value(const char *at, const char *end, svl_str *v
         *value = (svl_str){at + 1, (size_t)(stop - at) - 1};
         return stop < end ? stop + 1 : NULL;
     }
-    stop = skip_token(at, end);
+    stop = svl_chars_skip(at, end, SVL_CHAR_TOKEN);
     *value = (svl_str){at, (size_t)(stop - at)};
     return stop > at ? stop : NULL;
 }
@@ -74,7 +61,7 @@ bool svl_field_next(svl_str *rest, struct svl_pair *parameter)
     if (at == end)
         return end_here(rest, at, end);
     name = at;
-    stop = skip_token(at, end);
+    stop = svl_chars_skip(at, end, SVL_CHAR_TOKEN);
     if (stop == end || *stop != '=' || stop == name)
         return end_here(rest, name, end);
     parameter->name = (svl_str){name, (size_t)(stop - name)};

@@ -505,10 +505,7 @@ void svl_header_canonical(char *to, svl_str name)
 
 bool svl_is_token(svl_str s)
 {
-    for (size_t i = 0; i < s.n; i++)
-        if (!svl_char_is(s.p[i], SVL_CHAR_TOKEN))
-            return false;
-    return s.n > 0;
+    return s.n > 0 && svl_chars_skip(s.p, s.p + s.n, SVL_CHAR_TOKEN) == s.p + s.n;
 }
 
 /* --- Near misses ---------------------------------------------------------------------------- */

@@ -26,9 +26,7 @@ static size_t host_length(svl_str s)
         n = svl_str_find(s, ']');
         return n < s.n && svl_ipv6_parse((svl_str){s.p + 1, n - 1}, ip) ? n + 1 : 0;
     }
-    while (n < s.n && svl_char_is(s.p[n], SVL_CHAR_HOST))
-        n++;
-    return n;
+    return s.n > 0 ? (size_t)(svl_chars_skip(s.p, s.p + s.n, SVL_CHAR_HOST) - s.p) : 0;
 }
 
 bool svl_host_valid(svl_str host)
@@ -42,40 +40,9 @@ bool svl_host_valid(svl_str host)
 
 /* --- Parsing -------------------------------------------------------------------------------- */
 
-static svl_str take(svl_str *rest, size_t n)
+static inline svl_str view(const char *begin, const char *end)
 {
-    svl_str part = {rest->p, n};
-
-    *rest = (svl_str){rest->p + n, rest->n - n};
-    return part;
-}
-
-static size_t plain_length(svl_str s)
-{
-    size_t n = 0;
-
-    while (n < s.n && svl_char_is(s.p[n], SVL_CHAR_PATH))
-        n++;
-    return n;
-}
-
-/* A query may hold '?', a fragment too. */
-static size_t query_length(svl_str s)
-{
-    size_t n = 0;
-
-    while (n < s.n && (svl_char_is(s.p[n], SVL_CHAR_PATH) || s.p[n] == '?'))
-        n++;
-    return n;
-}
-
-static size_t fragment_length(svl_str s)
-{
-    size_t n = 0;
-
-    while (n < s.n && svl_char_is(s.p[n], SVL_CHAR_URI))
-        n++;
-    return n;
+    return (svl_str){begin, (size_t)(end - begin)};
 }
 
 static bool is_scheme_byte(char c)
@@ -84,19 +51,20 @@ static bool is_scheme_byte(char c)
            c == '-' || c == '.';
 }
 
-static void take_scheme(struct svl_uri *uri, svl_str *rest)
-{
-    svl_str s = *rest;
-    size_t n = 0;
+/* Each of these reads a part that begins at `at` and returns the place behind it. */
 
-    if (s.n == 0 || (s.p[0] | 0x20) < 'a' || (s.p[0] | 0x20) > 'z')
-        return;
-    while (n < s.n && is_scheme_byte(s.p[n]))
-        n++;
-    if (n == s.n || s.p[n] != ':')
-        return;
-    uri->scheme = svl_str_head(s, n);
-    *rest = svl_str_from(s, n + 1);
+static inline const char *read_scheme(struct svl_uri *uri, const char *at, const char *end)
+{
+    const char *colon = at;
+
+    if (at == end || (*at | 0x20) < 'a' || (*at | 0x20) > 'z')
+        return at;
+    while (colon < end && is_scheme_byte(*colon))
+        colon++;
+    if (colon == end || *colon != ':')
+        return at;
+    uri->scheme = view(at, colon);
+    return colon + 1;
 }
 
 static bool userinfo_valid(svl_str s)
@@ -108,7 +76,7 @@ static bool userinfo_valid(svl_str s)
 }
 
 /* The host may be empty only where no userinfo and no port stands with it ("file:///x"). */
-static int read_authority(struct svl_uri *uri, svl_str authority)
+static int split_authority(struct svl_uri *uri, svl_str authority)
 {
     size_t at = svl_str_find(authority, '@');
     size_t n;
@@ -127,55 +95,73 @@ static int read_authority(struct svl_uri *uri, svl_str authority)
     return n > 0 && authority.p[n] == ':' && port_valid(uri->port) ? 0 : SVL_ESYNTAX;
 }
 
-static bool ends_authority(svl_str s, size_t n)
+static inline bool ends_authority(const char *at, const char *end)
 {
-    return n == s.n || s.p[n] == '/' || s.p[n] == '?' || s.p[n] == '#';
+    return at == end || *at == '/' || *at == '?' || *at == '#';
 }
 
-/* Behind the "//". Most have a name and nothing else. */
-static int take_authority(struct svl_uri *uri, svl_str *rest)
+/* Behind the "//"; NULL if it is not well formed. Most have a name and nothing else. */
+static inline const char *read_authority(struct svl_uri *uri, const char *at, const char *end)
 {
-    size_t n = 0;
+    const char *stop = svl_chars_skip(at, end, SVL_CHAR_HOST);
 
-    while (n < rest->n && svl_char_is(rest->p[n], SVL_CHAR_HOST))
-        n++;
-    if (ends_authority(*rest, n)) {
-        uri->host = take(rest, n);
-        return 0;
+    if (ends_authority(stop, end)) {
+        uri->host = view(at, stop);
+        return stop;
     }
-    while (!ends_authority(*rest, n))
-        n++;
-    return read_authority(uri, take(rest, n));
+    while (!ends_authority(stop, end))
+        stop++;
+    return split_authority(uri, view(at, stop)) == 0 ? stop : NULL;
+}
+
+/* It may hold '?'. */
+static inline const char *read_query(struct svl_uri *uri, const char *at, const char *end)
+{
+    const char *stop = svl_chars_skip(at, end, SVL_CHAR_PATH);
+
+    while (stop < end && *stop == '?')
+        stop = svl_chars_skip(stop + 1, end, SVL_CHAR_PATH);
+    uri->query = view(at, stop);
+    return stop;
+}
+
+static inline const char *read_fragment(struct svl_uri *uri, const char *at, const char *end)
+{
+    const char *stop = svl_chars_skip(at, end, SVL_CHAR_URI);
+
+    uri->fragment = view(at, stop);
+    return stop;
+}
+
+/* "a:b" is a scheme; "1:b" would be a path whose first segment has a colon (RFC 3986 4.2). */
+static bool seems_scheme(svl_str path)
+{
+    size_t slash = svl_str_find(path, '/');
+
+    return svl_str_find(svl_str_head(path, slash), ':') < slash;
 }
 
 int svl_uri_parse(struct svl_uri *uri, svl_str text)
 {
-    svl_str rest = text.p ? text : SVL_STR("");
+    const char *at = text.p ? text.p : "", *end = at + text.n, *path;
 
-    *uri = (struct svl_uri){.path = {rest.p, 0}};
-    take_scheme(uri, &rest);
-    if (rest.n >= 2 && rest.p[0] == '/' && rest.p[1] == '/') {
-        take(&rest, 2);
-        if (take_authority(uri, &rest))
+    *uri = (struct svl_uri){0};
+    at = read_scheme(uri, at, end);
+    if (end - at >= 2 && at[0] == '/' && at[1] == '/') {
+        at = read_authority(uri, at + 2, end);
+        if (!at)
             return SVL_ESYNTAX;
     }
-    uri->path = take(&rest, plain_length(rest));
-    if (rest.n > 0 && rest.p[0] == '?') {
-        take(&rest, 1);
-        uri->query = take(&rest, query_length(rest));
-    }
-    if (rest.n > 0 && rest.p[0] == '#') {
-        take(&rest, 1);
-        uri->fragment = take(&rest, fragment_length(rest));
-    }
-    if (rest.n > 0)
+    path = at;
+    at = svl_chars_skip(at, end, SVL_CHAR_PATH);
+    uri->path = view(path, at);
+    if (at < end && *at == '?')
+        at = read_query(uri, at + 1, end);
+    if (at < end && *at == '#')
+        at = read_fragment(uri, at + 1, end);
+    if (at < end)
         return SVL_ESYNTAX;
-    /* "a:b" is a scheme; "1:b" would be a path whose first segment has a colon (RFC 3986 4.2). */
-    if (!uri->scheme.p && !uri->host.p &&
-        svl_str_find(svl_str_head(uri->path, svl_str_find(uri->path, '/')), ':') <
-            svl_str_find(uri->path, '/'))
-        return SVL_ESYNTAX;
-    return 0;
+    return !uri->scheme.p && !uri->host.p && seems_scheme(uri->path) ? SVL_ESYNTAX : 0;
 }
 
 /* --- Resolving (RFC 3986 5.2.2) ------------------------------------------------------------- */
