@@ -2,6 +2,7 @@
 #ifndef SVL_HTTP_BYTES_H
 #define SVL_HTTP_BYTES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -48,6 +49,19 @@ static inline svl_block svl_load_block(const char *p)
 static inline void svl_store_block(char *p, svl_block block)
 {
     memcpy(p, &block, 16);
+}
+
+/* Whether any byte of what a comparison of blocks gave is set. */
+static inline bool svl_block_any(svl_block mask)
+{
+#if defined(__SSE2__)
+    return __builtin_ia32_pmovmskb128((char __attribute__((vector_size(16))))mask) != 0;
+#else
+    uint64_t halves[2];
+
+    memcpy(halves, &mask, 16);
+    return (halves[0] | halves[1]) != 0;
+#endif
 }
 
 #endif

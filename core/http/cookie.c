@@ -4,6 +4,7 @@
 
 #include "http/bytes.h"
 #include "http/chars.h"
+#include "http/scan.h"
 #include "serval/date.h"
 #include "serval/error.h"
 
@@ -33,7 +34,7 @@ static svl_str unquote(svl_str s)
 /* A quote or a backslash in the middle: somebody may read the pair's end elsewhere than we do. */
 static bool is_torn(svl_str value)
 {
-    return value.n > 0 && (memchr(value.p, '"', value.n) || memchr(value.p, '\\', value.n));
+    return value.n > 0 && svl_find_quote(value.p, value.p + value.n) < value.p + value.n;
 }
 
 static bool split_pair(svl_str text, struct svl_pair *cookie)
@@ -67,10 +68,7 @@ bool svl_cookie_next(svl_str *rest, struct svl_pair *cookie)
 
 static bool all(svl_str s, unsigned char class)
 {
-    for (size_t i = 0; i < s.n; i++)
-        if (!svl_char_is(s.p[i], class))
-            return false;
-    return true;
+    return s.n == 0 || svl_chars_skip(s.p, s.p + s.n, class) == s.p + s.n;
 }
 
 /* av-octets: printable ASCII but ';' (RFC 6265 4.1.1) */
@@ -195,15 +193,31 @@ static bool is_suspect(uint64_t word)
     return (~(printable | word) & SVL_EACH_BYTE(0x80)) != 0;
 }
 
+/* The same for a block. */
+static bool is_suspect_block(svl_block block)
+{
+    return svl_block_any((svl_block)(block < ' ') | (svl_block)(block == 0x7f));
+}
+
+/* Of a text of four bytes or more. The last word or block overlaps the one before. */
+static bool is_suspect_text(const char *p, size_t n)
+{
+    bool suspect = false;
+
+    if (n < 8)
+        return is_suspect(svl_load(p, 4) | svl_load(p + n - 4, 4) << 32);
+    if (n < 16)
+        return is_suspect(svl_load(p, 8)) || is_suspect(svl_load(p + n - 8, 8));
+    for (size_t i = 0; i + 16 < n; i += 16)
+        suspect |= is_suspect_block(svl_load_block(p + i));
+    return suspect || is_suspect_block(svl_load_block(p + n - 16));
+}
+
 static bool has_control(svl_str s)
 {
-    size_t i = 0;
-
-    for (; i + 8 <= s.n && !is_suspect(svl_load(s.p + i, 8)); i += 8)
-        continue;
-    if (s.n >= 8 && s.n - i < 8 && !is_suspect(svl_load(s.p + s.n - 8, 8)))
+    if (s.n >= 4 && !is_suspect_text(s.p, s.n))
         return false;
-    for (; i < s.n; i++)
+    for (size_t i = 0; i < s.n; i++)
         if (is_control(s.p[i]))
             return true;
     return false;
@@ -277,25 +291,28 @@ static void read_attribute(struct svl_set_cookie *c, svl_str name, svl_str value
     }
 }
 
-/* Takes one piece up to ';' off *rest, and splits it at '='; value.p is NULL without one. */
+/* Takes one piece up to ';' off *rest, and splits it at '='; value.p is NULL without one. Most names
+ * and values are tokens and cookie octets, none of which is a ';'. */
 static inline bool next_piece(svl_str *rest, svl_str *name, svl_str *value)
 {
-    const char *begin = rest->p, *end = begin + rest->n, *at = begin, *equals;
+    const char *begin = rest->p, *end = begin + rest->n, *at, *equals;
 
     if (rest->n == 0)
         return false;
+    while (begin < end && is_blank(*begin))
+        begin++;
+    at = svl_chars_skip(begin, end, SVL_CHAR_TOKEN);
     while (at < end && *at != '=' && *at != ';')
         at++;
-    equals = at;
-    while (at < end && *at != ';')
-        at++;
-    *rest = (svl_str){at, (size_t)(end - at)};
-    if (at < end)
-        *rest = (svl_str){at + 1, (size_t)(end - at) - 1};
-    *name = trim((svl_str){begin, (size_t)(equals - begin)});
+    *name = trim((svl_str){begin, (size_t)(at - begin)});
     *value = SVL_STR_NONE;
-    if (equals < at)
+    if (at < end && *at == '=') {
+        equals = at;
+        at = svl_find_byte(svl_chars_skip(at + 1, end, SVL_CHAR_COOKIE), end, ';');
         *value = trim((svl_str){equals + 1, (size_t)(at - equals) - 1});
+    }
+    at += at < end;
+    *rest = (svl_str){at, (size_t)(end - at)};
     return true;
 }
 

@@ -7,19 +7,6 @@
 #include <emmintrin.h>
 #endif
 
-typedef uint64_t halves __attribute__((vector_size(16)));
-
-static bool any(svl_block mask)
-{
-#ifdef __SSE2__
-    return __builtin_ia32_pmovmskb128((char __attribute__((vector_size(16))))mask) != 0;
-#else
-    halves h = (halves)mask;
-
-    return (h[0] | h[1]) != 0;
-#endif
-}
-
 /* --- Escaping ------------------------------------------------------------------------------- */
 
 static size_t put_escaped(char *to, unsigned char c)
@@ -69,7 +56,7 @@ static inline size_t copy_plain(char *to, const char *p, size_t n, unsigned char
     for (; i + 32 <= n; i += 32) { /* two are asked at once */
         svl_block a = svl_load_block(p + i), b = svl_load_block(p + i + 16);
 
-        if (any((svl_block)(a == '%') | (svl_block)(b == '%')))
+        if (svl_block_any((svl_block)(a == '%') | (svl_block)(b == '%')))
             break;
         svl_store_block(to + i, a ^ ((svl_block)(a == '+') & flip));
         svl_store_block(to + i + 16, b ^ ((svl_block)(b == '+') & flip));
@@ -77,7 +64,7 @@ static inline size_t copy_plain(char *to, const char *p, size_t n, unsigned char
     for (; i + 16 <= n; i += 16) {
         svl_block b = svl_load_block(p + i);
 
-        if (any((svl_block)(b == '%')))
+        if (svl_block_any((svl_block)(b == '%')))
             break;
         svl_store_block(to + i, b ^ ((svl_block)(b == '+') & flip));
     }
@@ -150,7 +137,7 @@ static bool copy_last(char *to, svl_str s, unsigned char flip)
 {
     svl_block b = svl_load_block(s.p + s.n - 16);
 
-    if (any((svl_block)(b == '%')))
+    if (svl_block_any((svl_block)(b == '%')))
         return false;
     b ^= (svl_block)(b == '+') & flip;
     svl_store_block(to + s.n - 16, b);

@@ -184,3 +184,29 @@ Test(cookie, what_is_written_is_read_back)
     cr_assert_str_eq(printed(again), "a=1=2; Expires=Sun, 06 Nov 1994 08:49:37 GMT; Max-Age=5; "
                                      "Domain=x.y; Path=/p; Secure; SameSite=None");
 }
+
+/* Fields are looked through several bytes at a time: all lengths, the odd byte at each place. */
+Test(cookie, a_control_byte_is_found_wherever_it_stands)
+{
+    for (size_t n = 3; n < 70; n++)
+        for (size_t at = 0; at < n; at++) {
+            struct svl_set_cookie c;
+            char text[80];
+            svl_str s;
+
+            memset(text, 'v', sizeof text);
+            memcpy(text, "n=", 2);
+            if (at >= 2)
+                text[at] = '\xfe';
+            s = exact((svl_str){text, n});
+            cr_assert_eq(svl_cookie_parse(&c, s), 0);
+            cr_assert_eq(c.value.n, n - 2);
+            ((char *)s.p)[at] = '\x1f';
+            cr_assert(svl_cookie_parse(&c, s) < 0, "%zu of %zu", at, n);
+            ((char *)s.p)[at] = '\x7f';
+            cr_assert(svl_cookie_parse(&c, s) < 0, "%zu of %zu", at, n);
+            ((char *)s.p)[at] = '\t';
+            cr_assert_eq(svl_cookie_parse(&c, s), 0);
+            exact_free(s);
+        }
+}
