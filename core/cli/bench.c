@@ -3,20 +3,18 @@
  * out (a server that stalls is not asked meanwhile) is put in afterwards, as if it had been asked at
  * the usual pace. */
 #include "cli/cli.h"
+#include "cli/latency.h"
 
 #include "serval/client.h"
 #include "serval/error.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#define SUB 64             /* buckets for each doubling: 1.6 % wide */
-#define BUCKETS (SUB * 32) /* up to 2^31 times 1 us */
-#define ROWS 12            /* of the histogram */
+#define ROWS 12 /* of the histogram */
 #define WIDTH 40
 
 static struct {
@@ -80,22 +78,6 @@ static const struct svl_option options[] = {
     {0},
 };
 
-/* Log-linear: exact below 64 us, then 64 buckets for each doubling. */
-static unsigned bucket_of(uint64_t us)
-{
-    unsigned shift = us < SUB ? 0 : 63 - 6 - (unsigned)__builtin_clzll(us) + 1;
-    unsigned bucket = us < SUB ? (unsigned)us : shift * SUB + (unsigned)(us >> (shift - 1)) - SUB;
-
-    return bucket < BUCKETS ? bucket : BUCKETS - 1;
-}
-
-static uint64_t bucket_us(unsigned bucket)
-{
-    unsigned shift = bucket / SUB;
-
-    return shift == 0 ? bucket : (uint64_t)(bucket % SUB + SUB) << (shift - 1);
-}
-
 static struct {
     struct svl_client *client;
     struct svl_worker *worker;
@@ -103,8 +85,8 @@ static struct {
     atomic_bool stopping;
     atomic_ulong in_flight; /* requests, and posts that may begin some */
     uint64_t begin_us, end_us;
-    uint64_t next; /* with --rate: requests begun */
-    uint64_t counts[BUCKETS], max_us;
+    struct svl_plan plan; /* with --rate */
+    struct svl_latency latency;
     uint64_t done, failed, bytes, by_class[6];
     char first_error[100];
     uint64_t body_hash; /* of the first body; 0 = there was none yet */
@@ -153,7 +135,7 @@ static void count_failure(const char *why)
 static void on_done(struct svl_reply *reply, void *arg)
 {
     struct sample *sample = arg;
-    uint64_t now = now_us(), us = now - sample->due_us;
+    uint64_t now = now_us();
 
     if (reply->error) {
         count_failure(reply->why);
@@ -163,9 +145,7 @@ static void on_done(struct svl_reply *reply, void *arg)
         bench.done++;
         bench.bytes += reply->body.n;
         bench.by_class[reply->status / 100 < 6 ? reply->status / 100 : 0]++;
-        bench.counts[bucket_of(us)]++;
-        if (us > bench.max_us)
-            bench.max_us = us;
+        svl_latency_add(&bench.latency, sample->due_us, now);
     }
     bench.end_us = now;
     if (wanted.rate || atomic_load(&bench.stopping)) {
@@ -204,18 +184,12 @@ static void begin_all(struct svl_worker *worker, void *arg)
 
 static void begin_due(struct svl_worker *worker, void *arg)
 {
-    uint64_t now = now_us();
+    uint64_t now = now_us(), due;
 
     (void)arg;
     bench.worker = worker;
-    while (!atomic_load(&bench.stopping)) {
-        uint64_t due = bench.begin_us + bench.next * 1000000 / wanted.rate;
-
-        if (due > now)
-            break;
-        bench.next++;
+    while (!atomic_load(&bench.stopping) && svl_plan_next(&bench.plan, now, &due))
         begin_at(due);
-    }
     atomic_fetch_sub(&bench.in_flight, 1);
 }
 
@@ -253,64 +227,32 @@ static void run_plan(void)
 
 /* What came of it --------------------------------------------------------------------------- */
 
-/* While a server stalls, a connection that waits for it asks nothing, and so measures the stall once. At the
- * usual pace it would have asked, and waited, every `interval` since. */
-static void put_in_what_was_omitted(uint64_t interval)
-{
-    static uint64_t added[BUCKETS];
-
-    if (interval == 0)
-        return;
-    for (unsigned i = 0; i < BUCKETS; i++)
-        for (uint64_t us = bucket_us(i); bench.counts[i] > 0 && us >= 2 * interval;) {
-            us -= interval;
-            added[bucket_of(us)] += bench.counts[i];
-        }
-    for (unsigned i = 0; i < BUCKETS; i++)
-        bench.counts[i] += added[i];
-}
-
-static uint64_t total(void)
-{
-    uint64_t n = 0;
-
-    for (unsigned i = 0; i < BUCKETS; i++)
-        n += bench.counts[i];
-    return n;
-}
-
 static double percentile_ms(double part)
 {
-    uint64_t all = total(), want = (uint64_t)ceil(part * (double)all), seen = 0;
-
-    for (unsigned i = 0; i < BUCKETS; i++) {
-        seen += bench.counts[i];
-        if (seen >= want && seen > 0)
-            return (double)bucket_us(i) / 1000;
-    }
-    return 0;
+    return (double)svl_latency_part_us(&bench.latency, part) / 1000;
 }
 
 /* Rows of equal width on a logarithmic scale, from the least to the most. */
 static void show_histogram(void)
 {
+    const uint64_t *counts = bench.latency.counts;
     uint64_t rows[ROWS] = {0}, most = 1;
-    unsigned low = 0, high = BUCKETS - 1;
+    unsigned low = 0, high = SVL_LATENCY_BUCKETS - 1;
 
-    while (low < high && !bench.counts[low])
+    while (low < high && !counts[low])
         low++;
-    while (high > low && !bench.counts[high])
+    while (high > low && !counts[high])
         high--;
     for (unsigned i = low; i <= high; i++)
-        rows[(uint64_t)(i - low) * ROWS / (high - low + 1)] += bench.counts[i];
+        rows[(uint64_t)(i - low) * ROWS / (high - low + 1)] += counts[i];
     for (unsigned i = 0; i < ROWS; i++)
         most = rows[i] > most ? rows[i] : most;
     for (unsigned i = 0; i < ROWS; i++) {
         unsigned from = low + (unsigned)((uint64_t)i * (high - low + 1) / ROWS);
         int width = (int)((rows[i] * WIDTH + most - 1) / most);
 
-        printf("  %9.3f ms  %-*.*s %llu\n", (double)bucket_us(from) / 1000, WIDTH, width,
-               "########################################", (unsigned long long)rows[i]);
+        printf("  %9.3f ms  %-*.*s %llu\n", (double)svl_latency_bucket_us(from) / 1000, WIDTH,
+               width, "########################################", (unsigned long long)rows[i]);
     }
 }
 
@@ -333,7 +275,7 @@ static void show_text(double seconds)
                                         : "with what stalls have kept from being asked");
     for (unsigned i = 0; i < sizeof parts / sizeof *parts; i++)
         printf("  %7.4g %% %10.3f ms\n", 100 * parts[i], percentile_ms(parts[i]));
-    printf("  %9s %10.3f ms\n", "longest", (double)bench.max_us / 1000);
+    printf("  %9s %10.3f ms\n", "longest", (double)bench.latency.max_us / 1000);
     show_histogram();
 }
 
@@ -345,7 +287,7 @@ static void show_json(double seconds)
            (unsigned long long)bench.done, (unsigned long long)bench.failed, seconds,
            (double)bench.done / seconds, (unsigned long long)bench.bytes,
            (unsigned long long)bench.by_class[2], percentile_ms(0.5), percentile_ms(0.9),
-           percentile_ms(0.99), percentile_ms(0.999), (double)bench.max_us / 1000);
+           percentile_ms(0.99), percentile_ms(0.999), (double)bench.latency.max_us / 1000);
 }
 
 static struct svl_field *make_fields(unsigned *n)
@@ -379,11 +321,12 @@ static int run(const struct svl_program *program)
     if (svl_client_open(&bench.client, &config) != 0)
         return SVL_EXIT_FAILED;
     bench.begin_us = bench.end_us = now_us();
+    bench.plan = (struct svl_plan){.begin_us = bench.begin_us, .rate = wanted.rate};
     run_plan();
     svl_client_close(bench.client); /* joins the thread that has counted */
     seconds = (double)(bench.end_us - bench.begin_us + 1) / 1e6;
     if (!wanted.rate && bench.done)
-        put_in_what_was_omitted((uint64_t)(percentile_ms(0.5) * 1000));
+        svl_latency_put_in_omitted(&bench.latency, svl_latency_part_us(&bench.latency, 0.5));
     if (wanted.json)
         show_json(seconds);
     else
