@@ -1,6 +1,7 @@
 """What file servers do with the questions of docs/files.md. `python3 tests/peers/folders.py` makes a folder, starts
 each server that is installed on it (a port of its own on 127.0.0.1, stopped in the end), asks, and prints the table
-of what came. $SERVAL_BIN is asked as well; $PATH says where the others are: caddy, nginx, static-web-server, miniserve."""
+of what came. $SERVAL_BIN is asked as well; $PATH says where the others are: caddy, nginx, static-web-server, miniserve
+(`cargo install miniserve static-web-server`)."""
 import contextlib
 import gzip
 import http.client
@@ -93,7 +94,8 @@ SERVERS = {
     "caddy": caddy,
     "nginx": nginx,
     "static-web-server": static_web_server,
-    "miniserve": lambda port, root, temp: ["miniserve", "-i", "127.0.0.1", "-p", str(port), root],
+    "miniserve": lambda port, root, temp: ["miniserve", "-C", "--readme", "--index", "index.html", "-i", "127.0.0.1", "-p",
+                                              str(port), root],
 }
 
 
