@@ -125,7 +125,7 @@ bool svl_field_value_ok(svl_str value)
     return true;
 }
 
-bool svl_field_name_ok(svl_str name)
+bool svl_header_name_ok(svl_str name)
 {
     for (size_t i = 0; i < name.n; i++)
         if (!svl_char_is(name.p[i], SVL_CHAR_TOKEN))
@@ -220,8 +220,9 @@ static int put_by_name(struct svl_ctx *ctx, svl_str name, svl_str value, enum ho
 {
     enum svl_header_id id = svl_header_id(name);
 
-    if (!svl_field_name_ok(name)) {
+    if (!svl_header_name_ok(name)) {
         svl_log(SVL_WARN, "answer: this is not a header name: \"%.*s\"", SVL_FMT(name));
+        SVL_MISUSE_IF(SVL_STRICT, "ask svl_header_name_ok() about names that come from elsewhere");
         return SVL_EHEADER;
     }
     return put(ctx, id, svl_copy(ctx, name), value, how, true);

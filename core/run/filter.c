@@ -145,6 +145,7 @@ static ssize_t read_inner(struct svl_ctx *ctx, struct svl_filtering *f, char *to
     if (n == 0 && body->length >= 0) {
         svl_log(SVL_WARN, "answer: a source ended %llu bytes short",
                 (unsigned long long)((uint64_t)body->length - f->taken));
+        SVL_MISUSE_IF(SVL_STRICT, "a source that cannot give all of its length returns an error");
         return -EIO;
     }
     return n;

@@ -172,7 +172,7 @@ static int take_field(struct svl_relay *r, svl_str name, svl_str value)
         return 0;
     if (id == SVL_H_LOCATION || id == SVL_H_CONTENT_TYPE)
         return svl_header_set(r->ctx, id, value);
-    return svl_header_add_name(r->ctx, name, value);
+    return svl_header_name_ok(name) ? svl_header_add_name(r->ctx, name, value) : SVL_EHEADER;
 }
 
 /* A location without a status: a path means another resource of ours, else the client goes there
@@ -545,10 +545,14 @@ void svl_relay_end(struct svl_relay *r)
     SVL_MISUSE_IF(r->detached, "svl_relay_end: this relay is over");
     detach(r);
     r->ended = true;
-    if (!r->begun)
+    if (!r->begun) {
         later(r);
-    else
+    } else if (r->length >= 0 && r->counted < (uint64_t)r->length) {
+        complain(r, "the answer is shorter than it says");
+        svl_stream_abort(r->stream);
+    } else {
         svl_stream_end(r->stream);
+    }
 }
 
 void svl_relay_fail(struct svl_relay *r, int status, const char *why)

@@ -122,7 +122,7 @@ int svl_trailer_set(struct svl_ctx *ctx, svl_str name, svl_str value)
 {
     struct svl_trailer **at = &extra_of(ctx)->trailers;
 
-    if (!svl_field_name_ok(name) || !svl_field_value_ok(value) || !may_trail(name))
+    if (!svl_header_name_ok(name) || !svl_field_value_ok(value) || !may_trail(name))
         return SVL_EHEADER;
     while (*at && !svl_str_ieq((*at)->name, name))
         at = &(*at)->next;

@@ -27,7 +27,6 @@ size_t svl_extra_trailer_length(const struct svl_exchange *x);
 char *svl_extra_trailer_write(char *to, const struct svl_exchange *x);
 
 /* answer.c: a name is a token (RFC 9110 5.1); no CR, LF or NUL gets from a value to the wire. */
-bool svl_field_name_ok(svl_str name);
 bool svl_field_value_ok(svl_str value);
 
 #endif

@@ -47,6 +47,7 @@ static bool end_of_source(struct svl_conn *c, struct svl_exchange *x)
     if (body->length >= 0 && x->pub.res.sent < (uint64_t)body->length) {
         svl_log(SVL_WARN, "answer: a source ended %llu bytes short",
                 (unsigned long long)((uint64_t)body->length - x->pub.res.sent));
+        SVL_MISUSE_IF(SVL_STRICT, "a source that cannot give all of its length returns an error");
         return false;
     }
     if (is_chunked(x)) {

@@ -61,8 +61,9 @@ enum svl_body_kind { SVL_BODY_NONE, SVL_BODY_BYTES, SVL_BODY_FILE, SVL_BODY_SOUR
 /* Gives the next piece of a body: writes up to `room` bytes to `to` and returns how many, 0 at
  * the end, UV_EAGAIN (-EAGAIN) when there is nothing yet (svl_body_more() is called when there
  * is), any other negative number when the body cannot be completed: the connection is then
- * closed, so that the client sees that it is short. Called on the loop thread, only when the
- * connection has room. */
+ * closed, so that the client sees that it is short. An end before the announced length closes it
+ * too, and is a mistake, which stops the program in debug builds. Called on the loop thread, only
+ * when the connection has room. */
 typedef ssize_t svl_pull_fn(struct svl_ctx *ctx, void *arg, char *to, size_t room);
 
 struct svl_body {

@@ -73,7 +73,7 @@ static void put_head(struct evhttp_request *req, int code, const char *reason)
         svl_close(ctx);
     TAILQ_FOREACH(field, &req->out_headers, next)
     {
-        if (!is_framing(field->key))
+        if (!is_framing(field->key) && svl_header_name_ok(svl_str_of(field->key)))
             svl_header_add_name(ctx, svl_str_of(field->key), svl_str_of(field->value));
     }
     put_type(req);

@@ -136,13 +136,14 @@ static ssize_t pull(struct svl_ctx *ctx, void *arg, char *to, size_t room)
     size_t n = decide(200) * 10;
 
     (void)ctx;
-    (void)arg;
     switch (decide(8)) {
-    case 0: return 0;
+    case 0: n = 0; break;
     case 1: return -EAGAIN;
     case 2: return -EIO;
     default: break;
     }
+    if (n == 0 && arg) /* it has a length: to end before that would be a mistake */
+        return -EIO;
     if (n > room)
         n = room;
     memset(to, 's', n);
@@ -152,13 +153,15 @@ static ssize_t pull(struct svl_ctx *ctx, void *arg, char *to, size_t room)
 static void body(struct svl_ctx *ctx)
 {
     static const char text[20000];
+    int64_t length;
 
     switch (decide(5)) {
     case 0: svl_text(ctx, 200, SVL_STR("ok")); break;
     case 1: svl_text(ctx, 200, (svl_str){text, decide(256) * 78}); break;
     case 2:
         svl_status(ctx, 200);
-        svl_body_source(ctx, pull, NULL, decide(2) ? -1 : (int64_t)decide(256) * 10);
+        length = decide(2) ? -1 : (int64_t)decide(256) * 10;
+        svl_body_source(ctx, pull, length < 0 ? NULL : ctx, length);
         if (n_sources < HELD) {
             sources[n_sources++] = ctx;
             svl_on_free(ctx, forget_source, ctx);

@@ -106,7 +106,9 @@ static ssize_t pull(struct svl_ctx *ctx, void *arg, char *to, size_t room)
         waiting = s;
         return -EAGAIN;
     }
-    if (s->piece == 3 || (s->is_short && s->piece == 2))
+    if (s->is_short && s->piece == 2)
+        return -EIO;
+    if (s->piece == 3)
         return 0;
     n = strlen(pieces[s->piece]);
     if (n > room)
