@@ -1,5 +1,7 @@
 #include "http/write.h"
 
+#include "serval/text.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -10,19 +12,6 @@ static char *put(char *to, svl_str s)
 }
 
 #define PUT(to, literal) (memcpy(to, literal, sizeof(literal) - 1), (to) + sizeof(literal) - 1)
-
-static char *put_number(char *to, uint64_t value)
-{
-    char digits[20];
-    size_t n = sizeof digits;
-
-    do {
-        digits[--n] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    memcpy(to, digits + n, sizeof digits - n);
-    return to + sizeof digits - n;
-}
 
 void svl_preamble_make(struct svl_preamble *preamble, svl_str name, int64_t second, bool date)
 {
@@ -103,7 +92,7 @@ static char *put_status_line(char *to, const struct svl_response *res)
     if (res->status == 200 && !res->reason.p)
         return PUT(to, "HTTP/1.1 200 OK\r\n");
     to = PUT(to, "HTTP/1.1 ");
-    to = put_number(to, (uint64_t)res->status);
+    to += svl_uint_print(to, (uint64_t)res->status);
     *to++ = ' ';
     to = put(to, res->reason.p ? res->reason : svl_status_text(res->status));
     return PUT(to, "\r\n");
@@ -146,7 +135,7 @@ size_t svl_head_write(char *to, const struct svl_response *res, const struct svl
         to = PUT(to, "Transfer-Encoding: chunked\r\n");
     } else if (!framing->no_length) {
         to = PUT(to, "Content-Length: ");
-        to = put_number(to, (uint64_t)framing->length);
+        to += svl_uint_print(to, (uint64_t)framing->length);
         to = PUT(to, "\r\n");
     }
     to = put_fields(to, &res->headers);
