@@ -16,11 +16,26 @@ svl_str svl_field_value(svl_str field)
     return svl_str_trim(svl_str_head(field, svl_str_find(field, ';')));
 }
 
+/* The first '"' or '\\' from `at` on, or `end`. Strings are short as a rule: for them a guess of every byte
+ * by the CPU is faster than waiting for a block. */
+static inline const char *skip_quoted(const char *at, const char *end)
+{
+    const char *stop = end - at > 32 ? at + 32 : end;
+
+    for (; stop - at >= 4; at += 4) {
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++)
+            if (at[i] == '"' || at[i] == '\\')
+                return at + i;
+    }
+    return svl_find_quote(at, end);
+}
+
 /* The closing quote of a string that begins at `at`, behind its opening one; `end` without one. */
 static inline const char *closing_quote(const char *at, const char *end)
 {
     for (;; at += 2) {
-        at = svl_find_quote(at, end);
+        at = skip_quoted(at, end);
         if (at == end || *at == '"')
             return at;
         if (end - at < 2)
