@@ -59,7 +59,7 @@ svl_str svl_header_text(enum svl_header_id id);
  *
  * May be called in any order, as often as wanted, until the answer is on its way. Names are
  * checked to be tokens (RFC 9110 5.1) and values to hold no CR, LF or NUL; a bad one changes
- * nothing and returns SVL_EHEADER (a bad name is a mistake besides, see svl_header_name_ok()). Framing (Content-Length, Transfer-Encoding, Connection) is
+ * nothing and returns SVL_EHEADER. Framing (Content-Length, Transfer-Encoding, Connection) is
  * the core's: setting those names returns SVL_EHEADER, use svl_close() and the body calls.
  *
  * `value` is copied, except by the _static calls, where it must stay valid until on_done. */
@@ -68,11 +68,11 @@ int svl_header_set_static(struct svl_ctx *ctx, enum svl_header_id id, svl_str va
 int svl_header_add(struct svl_ctx *ctx, enum svl_header_id id, svl_str value);
 int svl_header_set_name(struct svl_ctx *ctx, svl_str name, svl_str value);
 int svl_header_add_name(struct svl_ctx *ctx, svl_str name, svl_str value);
-
-/* Whether it is a name (RFC 9110 5.1). To be asked about names that come from elsewhere: to set one
- * that is none is a mistake, which stops the program in debug builds. */
-bool svl_header_name_ok(svl_str name);
 void svl_header_del(struct svl_ctx *ctx, enum svl_header_id id);
 void svl_header_del_name(struct svl_ctx *ctx, svl_str name);
+
+/* Whether it is a name. To be asked about names that come from elsewhere: to set one that is none is a
+ * mistake, which stops the program in debug builds. */
+bool svl_header_name_ok(svl_str name);
 
 #endif

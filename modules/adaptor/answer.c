@@ -1,6 +1,8 @@
 /* From an answer of libmicrohttpd's to one of serval's. */
 #include "internal.h"
 
+#include "serval/log.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -25,6 +27,8 @@ static void add_field(struct svl_ctx *ctx, const struct entry *e)
 
     if (e->id == SVL_H_CONTENT_TYPE)
         svl_content_type(ctx, value);
+    else if (!e->canonical && !svl_header_name_ok(name))
+        svl_log(SVL_WARN, "adaptor: this is not a header name: \"%.*s\"", SVL_FMT(name));
     else if (!e->canonical)
         svl_header_add_name(ctx, name, value);
     else if (ctx->res.headers.first[e->id])

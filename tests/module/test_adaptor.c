@@ -91,6 +91,27 @@ Test(adaptor_own, an_early_answer_needs_no_body)
     foreign_expect(loopback_get(foreign.l, "/", ""), "early");
 }
 
+static enum MHD_Result with_a_colon(struct MHD_Connection *c, const char *url)
+{
+    struct MHD_Response *r =
+        MHD_create_response_from_buffer(2, (void *)(uintptr_t) "ok", MHD_RESPMEM_PERSISTENT);
+    enum MHD_Result result;
+
+    (void)url;
+    cr_assert_eq(MHD_add_response_header(r, "A:B", "x"), MHD_YES, "as libmicrohttpd does");
+    result = MHD_queue_response(c, 200, r);
+    MHD_destroy_response(r);
+    return result;
+}
+
+Test(adaptor, a_name_that_is_none_is_left_out)
+{
+    svl_str answer = foreign_get(with_a_colon);
+
+    foreign_expect(answer, "ok");
+    cr_assert_null(memmem(answer.p, answer.n, "A:B", 3));
+}
+
 static enum MHD_Result no(struct MHD_Connection *c, const char *url)
 {
     (void)c;
