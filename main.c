@@ -205,6 +205,9 @@ static const struct svl_option options[] = {
      .help = "files that stand for their folder, as in index.html,index.htm"},
     {.name = "listing", .value = "WHAT", .words = "off on json", .initial = "on", .common = true,
      .help = "folders without an index: on (a page), json or off", FS(SVL_WORD, listing)},
+    {.name = "sort", .value = "ORDER", .words = "name size time name-desc size-desc time-desc",
+     .initial = "name", .help = "order of folder pages: name, size or time, or name-desc and so on; "
+     "time-desc is the newest first", FS(SVL_WORD, sort)},
     {.name = "dotfiles", .value = "WHAT", .words = "deny serve", .initial = "deny",
      .help = "names with a leading dot: deny or serve", FS(SVL_SWITCH, show_hidden)},
     {.name = "symlinks", .value = "WHAT", .words = "inside deny follow", .initial = "inside",
@@ -346,6 +349,11 @@ static void complete(void)
     serving.fills[1] = compress.cache_dir;
 #endif
 #if SVL_HAVE_FASTCGI
+    if (serving.file && php.servers[0])
+        svl_cli_refuse(SVL_EXIT_USAGE,
+                       "--php: scripts are those of a folder, not of the file %s; "
+                       "give the folder it is in",
+                       serving.file);
     php.root = serving.dir;
 #if SVL_HAVE_FS
     php.prefix = fs.prefix;
@@ -353,7 +361,13 @@ static void complete(void)
 #endif
 #if SVL_HAVE_FS
     fs.root = serving.dir;
+    fs.only = serving.file;
 #if SVL_HAVE_BASIC_AUTH
+    if (serving.file && upload_auth.users)
+        svl_cli_refuse(SVL_EXIT_USAGE,
+                       "--upload: files are added to a folder, not to the file %s; "
+                       "give the folder it is in",
+                       serving.file);
     fs.upload = upload_auth.users;
     serving.fills[0] = fs.upload ? serving.dir : NULL;
 #endif
@@ -369,8 +383,10 @@ static void describe(void)
     static const char *const listings[] = {"off", "on", "json"};
     static const char *const symlinks[] = {"stay inside", "refused", "followed anywhere"};
 
-    serving.what = svl_cli_say("listing %s, dotfiles %s, symlinks %s", listings[fs.listing],
-                               fs.show_hidden ? "served" : "hidden", symlinks[fs.symlinks]);
+    serving.what = serving.file
+                       ? "this file only"
+                       : svl_cli_say("listing %s, dotfiles %s, symlinks %s", listings[fs.listing],
+                                     fs.show_hidden ? "served" : "hidden", symlinks[fs.symlinks]);
     svl_cli_add_fact(&serving, "cache", fs.cache_control ? fs.cache_control : "revalidate");
 #endif
 #if SVL_HAVE_COMPRESS
@@ -392,8 +408,8 @@ static int serve(const struct svl_program *program)
         svl_config_show(options, stdout);
         return 0;
     }
+    svl_cli_find_folder(program, &serving);
     complete();
-    svl_cli_check_folder(program, serving.dir);
     describe();
     for (const struct svl_use *use = chain; use->module; use++)
         if (is_wanted(use->config))
@@ -404,9 +420,9 @@ static int serve(const struct svl_program *program)
 }
 
 static const struct svl_command serve_command = {
-    .summary = "serve a folder; without DIR, this one",
+    .summary = "serve a folder, or one file; without DIR, this one",
     .options = options,
-    .operand = {.name = "DIR", SVL_TEXT(&serving.dir)},
+    .operand = {.name = "DIR|FILE", SVL_TEXT(&serving.dir)},
     .run = serve,
 };
 

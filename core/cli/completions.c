@@ -53,6 +53,11 @@ static bool operand_takes_folder(const struct svl_command *command)
     return command->operand.name && !command->operand.words && strstr(command->operand.name, "DIR");
 }
 
+static bool operand_takes_file(const struct svl_command *command)
+{
+    return operand_takes_folder(command) && strstr(command->operand.name, "FILE");
+}
+
 static const char *name_of(const struct svl_command *command)
 {
     return command->name ? command->name : "";
@@ -68,6 +73,7 @@ static void bash_name(FILE *file, const struct svl_command *command, const struc
         fprintf(file, " -%c", o->letter);
 }
 
+#define BASH_FILES "COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n"
 #define BASH_FOLDERS "COMPREPLY=($(compgen -d -- \"$cur\")) ;;\n"
 
 static void bash_words(FILE *file, const char *words)
@@ -133,7 +139,10 @@ static void show_bash(FILE *file, const struct svl_program *program)
         if ((*c)->operand.words)
             bash_words(file, (*c)->operand.words);
         else
-            fputs(operand_takes_folder(*c) ? BASH_FOLDERS : ";;\n", file);
+            fputs(operand_takes_file(*c)     ? BASH_FILES
+                  : operand_takes_folder(*c) ? BASH_FOLDERS
+                                             : ";;\n",
+                  file);
     }
     fputs("            esac\n"
           "            [ \"$COMP_CWORD\" -ne 1 ] || COMPREPLY+=($(compgen -W '",
@@ -199,7 +208,7 @@ static void zsh_operand(FILE *file, const struct svl_command *c)
     if (c->operand.words)
         fprintf(file, "(%s)", c->operand.words);
     else if (operand_takes_folder(c))
-        fputs("_files -/", file);
+        fputs(operand_takes_file(c) ? "_files" : "_files -/", file);
     fputs("' && return\n", file);
 }
 
@@ -316,6 +325,8 @@ static void show_fish(FILE *file, const struct svl_program *program)
         if ((*c)->operand.words) {
             fputs(" -a ", file);
             fish_quoted(file, (*c)->operand.words);
+        } else if (operand_takes_file(*c)) {
+            fputs(" -F", file);
         } else if (operand_takes_folder(*c)) {
             fputs(" -a '(__fish_complete_directories)'", file);
         }

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { DEFAULT_PORT = 8080, LAST_PORT = 8099 };
@@ -74,12 +75,39 @@ static void say_missing(const struct svl_program *program, const char *dir)
                        strerror(ENOENT), like);
 }
 
-void svl_cli_check_folder(const struct svl_program *program, const char *dir)
+/* The folder a file is in. */
+static const char *folder_of(const char *path)
 {
-    int fd = open(dir, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_DIRECTORY);
+    const char *slash = strrchr(path, '/');
 
+    if (!slash)
+        return ".";
+    return slash == path ? "/" : svl_cli_say("%.*s", (int)(slash - path), path);
+}
+
+/* Without opening it: of a pipe or a device that may do something. */
+static bool is_file(const char *path)
+{
+    struct stat st;
+
+    return !stat(path, &st) && S_ISREG(st.st_mode);
+}
+
+void svl_cli_find_folder(const struct svl_program *program, struct svl_serving *serving)
+{
+    const char *dir = serving->dir;
+    int fd;
+
+    if (is_file(dir)) {
+        const char *slash = strrchr(dir, '/');
+
+        serving->file = slash ? slash + 1 : dir;
+        serving->dir = dir = folder_of(dir);
+    }
+    fd = open(dir, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_DIRECTORY);
     if (fd < 0 && errno == ENOTDIR && !access(dir, F_OK))
-        svl_cli_refuse(SVL_EXIT_USAGE, "%s: is a file; give the folder it is in", dir);
+        svl_cli_refuse(SVL_EXIT_USAGE, "%s: is neither a folder nor a file that can be served",
+                       dir);
     if (fd < 0 && errno == ENOENT)
         say_missing(program, dir);
     if (fd < 0 || faccessat(fd, ".", X_OK, AT_EACCESS))
@@ -142,16 +170,6 @@ static int open_server(struct svl_server **server, struct svl_serving *serving,
     if (err)
         say(SVL_ALERT, c->last, NULL);
     return err;
-}
-
-/* The folder a file is in. */
-static const char *folder_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    if (!slash)
-        return ".";
-    return slash == path ? "/" : svl_cli_say("%.*s", (int)(slash - path), path);
 }
 
 /* Sockets in the file system are removed in the end, and logs opened anew by who turns them over. */
@@ -305,6 +323,8 @@ int svl_cli_serve(const struct svl_program *program, struct svl_serving *serving
 {
     struct complaints complaints = {0};
     char root[PATH_MAX];
+    const char *path =
+        serving->file ? svl_cli_say("%s/%s", serving->dir, serving->file) : serving->dir;
     struct svl_foreground about = {.quiet = serving->quiet, .key = "root"};
     struct svl_server *server;
     int err;
@@ -330,10 +350,10 @@ int svl_cli_serve(const struct svl_program *program, struct svl_serving *serving
         svl_server_close(server);
         return err == SVL_ECONFIG ? SVL_EXIT_USAGE : SVL_EXIT_START;
     }
-    about.title = svl_cli_say("%s %s  serving %s%s%s%s", program->name, program->version,
-                              serving->dir, serving->what ? "  (" : "",
-                              serving->what ? serving->what : "", serving->what ? ")" : "");
-    about.text = realpath(serving->dir, root) ? root : serving->dir;
+    about.title = svl_cli_say("%s %s  serving %s%s%s%s", program->name, program->version, path,
+                              serving->what ? "  (" : "", serving->what ? serving->what : "",
+                              serving->what ? ")" : "");
+    about.text = realpath(path, root) ? root : path;
     about.facts = serving->facts;
     about.private = "off; --public shares it on";
     complaints.first[strcspn(complaints.first, ";")] = '\0'; /* what to do about it, it has done */

@@ -12,7 +12,8 @@ struct svl_serving {
     const char *const *listen; /* addresses, as option --listen has them; NULL = the default */
     bool is_public;            /* ports, and the default, are for all interfaces */
     bool strict_port;          /* no other port when the default one is taken */
-    const char *dir;
+    const char *dir;           /* or a file, until svl_cli_find_folder() */
+    const char *file;     /* the name of the only file of `dir` that is served; NULL = all are */
     const char *what;     /* for people, behind the folder: "listing on, dotfiles hidden" */
     const char *facts;    /* for people, in the last line: "cache revalidate" */
     const char *user;     /* to become when the sockets are open; NULL = nobody else */
@@ -46,8 +47,9 @@ void svl_keys_stop(void);
 /* One more of the facts. */
 void svl_cli_add_fact(struct svl_serving *serving, const char *name, const char *value);
 
-/* Ends the program with one line if `dir` is no folder that can be read. */
-void svl_cli_check_folder(const struct svl_program *program, const char *dir);
+/* Of a file, makes its folder and its name. Ends the program with one line if `dir` is neither that nor
+ * a folder that can be read. */
+void svl_cli_find_folder(const struct svl_program *program, struct svl_serving *serving);
 
 /* Returns the exit status. On a terminal, and without an address given, the next free port is taken. */
 int svl_cli_serve(const struct svl_program *program, struct svl_serving *serving);

@@ -8,22 +8,53 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 /* Configuration --------------------------------------------------------------------------------*/
 
+static bool is_name(const char *name)
+{
+    return *name && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
 static int check_index(const char *const *index)
 {
     for (; *index; index++) {
-        if (!**index || strchr(*index, '/') || strcmp(*index, ".") == 0 ||
-            strcmp(*index, "..") == 0) {
+        if (!is_name(*index)) {
             svl_log(SVL_ALERT, "fs: index file: \"%s\" is not a file name; it may not hold a slash",
                     *index);
             return SVL_ECONFIG;
         }
     }
     return 0;
+}
+
+/* The one file that is given must be one that requests would get. */
+static int check_only(const struct fs_root *root, const struct svl_fs_config *config)
+{
+    struct stat st = {0};
+    int err, fd;
+
+    if (!is_name(config->only) || strlen(config->only) > NAME_MAX || config->upload) {
+        svl_log(SVL_ALERT, "fs: only: \"%s\" %s", config->only,
+                config->upload ? "and uploads exclude each other; serve the folder"
+                               : "is not a file name; it may not hold a slash");
+        return SVL_ECONFIG;
+    }
+    fd = svl_fs_open(root, config->only, O_RDONLY);
+    err = fd < 0 ? fd : fstat(fd, &st) ? -errno : 0;
+    if (fd >= 0)
+        close(fd);
+    if (err == -EXDEV || err == -ELOOP)
+        svl_log(SVL_ALERT, "fs: %s/%s: a link that is not followed; give the file it leads to",
+                config->root, config->only);
+    else if (err)
+        svl_log(SVL_ALERT, "fs: %s/%s: %s", config->root, config->only, svl_strerror(err));
+    else if (!S_ISREG(st.st_mode))
+        svl_log(SVL_ALERT, "fs: %s/%s: is not a file", config->root, config->only);
+    return err == -EACCES || err == -EPERM ? err : err || !S_ISREG(st.st_mode) ? SVL_ECONFIG : 0;
 }
 
 /* Now, rather than with the first request. */
@@ -36,6 +67,8 @@ static int check_root(const struct svl_fs_config *config)
         err = -errno;
     if (err)
         svl_log(SVL_ALERT, "fs: %s: %s", config->root, svl_strerror(err));
+    else if (config->only)
+        err = check_only(&root, config);
     else if (!root.openat2 && config->symlinks == SVL_FS_INSIDE)
         svl_log(SVL_INFO, "fs: %s: symbolic links are refused: this kernel has no openat2",
                 config->root);
@@ -87,6 +120,10 @@ static int setup(void *config)
         cfg->cache_fds = 64;
     if (!cfg->upload_max)
         cfg->upload_max = (size_t)1 << 30;
+    if (cfg->only) { /* asked for by its name; what lies beside it was not */
+        cfg->show_hidden = true;
+        cfg->no_sidecars = true;
+    }
     svl_fs_crc32_init();
     if (check_index(cfg->index) || check_prefix(cfg))
         return SVL_ECONFIG;
@@ -111,6 +148,8 @@ static int worker_init(struct svl_link *self, struct svl_worker *worker)
     if (!cfg->no_cache)
         w->cache = svl_fs_cache_open(cfg);
     w->cache_control = svl_str_of(cfg->cache_control);
+    if (cfg->only)
+        snprintf(w->only, sizeof w->only, "/%s", cfg->only);
     self->state = w;
     return 0;
 }
@@ -154,6 +193,12 @@ static svl_str strip(const struct svl_fs_config *config, svl_str path)
     return rest.n == 0 || rest.p[0] == '/' ? rest : SVL_STR_NONE;
 }
 
+/* Where there is one file alone, it is the folder, too. */
+static bool names_only(svl_str path, svl_str only)
+{
+    return svl_str_eq(path, SVL_STR("/")) || svl_str_eq(path, only);
+}
+
 static enum svl_verdict on_request(const struct svl_link *self, struct svl_ctx *ctx)
 {
     const struct svl_fs_config *config = self->config;
@@ -165,6 +210,11 @@ static enum svl_verdict on_request(const struct svl_link *self, struct svl_ctx *
         path = strip(config, path);
         if (!path.p)
             return SVL_NEXT;
+    }
+    if (w->only[0] && path.n) {
+        if (!names_only(path, svl_str_of(w->only)))
+            return config->fallthrough ? SVL_NEXT : svl_fail(ctx, 404, NULL);
+        path = svl_str_of(w->only);
     }
     if (config->upload && (ctx->req.method == SVL_PUT || ctx->req.method == SVL_POST))
         return svl_fs_upload(self, ctx, path);

@@ -8,6 +8,7 @@
 #include "serval/mod/fs.h"
 #include "serval/range.h"
 
+#include <limits.h>
 #include <stdint.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -156,8 +157,9 @@ enum svl_verdict svl_fs_redirect(struct svl_ctx *ctx, svl_str cache_control);
 
 struct fs_worker {
     struct fs_root root;
-    struct fs_cache *cache; /* NULL: off */
-    svl_str cache_control;  /* owner: the config */
+    struct fs_cache *cache;  /* NULL: off */
+    svl_str cache_control;   /* owner: the config */
+    char only[NAME_MAX + 2]; /* the path of the one file that is given; "" = all are */
 };
 
 /* A finer clock than the loop's, and not only once per round: monotonic. */

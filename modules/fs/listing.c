@@ -65,8 +65,11 @@ static void read_query(struct answer *a)
 {
     struct fs_scan *s = &a->l.scan;
     svl_str rest = a->l.ctx->req.query;
+    bool has_order = false;
     struct svl_pair arg;
 
+    s->by = (enum fs_sort)(a->config->sort % 3);
+    s->down = a->config->sort >= SVL_FS_NAME_DESC;
     s->filter = "";
     while (svl_args_next(&rest, &arg)) {
         char *text = svl_alloc(a->l.ctx, arg.value.n + 1);
@@ -74,13 +77,15 @@ static void read_query(struct answer *a)
 
         if (memchr(text, 0, value.n))
             continue;
-        if (svl_str_eq(arg.name, SVL_STR("sort")))
+        if (svl_str_eq(arg.name, SVL_STR("sort"))) {
+            s->down = has_order && s->down;
             s->by = svl_str_eq(value, SVL_STR("size"))   ? FS_BY_SIZE
                     : svl_str_eq(value, SVL_STR("time")) ? FS_BY_TIME
                                                          : FS_BY_NAME;
-        else if (svl_str_eq(arg.name, SVL_STR("order")))
+        } else if (svl_str_eq(arg.name, SVL_STR("order"))) {
             s->down = svl_str_eq(value, SVL_STR("desc"));
-        else if (svl_str_eq(arg.name, SVL_STR("q")) && value.n <= FILTER_MAX)
+            has_order = true;
+        } else if (svl_str_eq(arg.name, SVL_STR("q")) && value.n <= FILTER_MAX)
             s->filter = value.p;
         else if (svl_str_eq(arg.name, SVL_STR("after")))
             read_cursor(s, value);
@@ -179,7 +184,7 @@ static svl_str make_etag(struct answer *a)
                        a->l.ctx->req.query,
                        a->l.place,
                        {a->l.readme, a->l.readme_n}};
-    uint64_t hash = a->l.scan.hash;
+    uint64_t hash = a->l.scan.hash ^ a->config->sort;
 
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         hash =

@@ -81,9 +81,10 @@ def too_many_addresses_are_said(folder):
 def a_folder_that_is_not_there_or_is_none_is_said(folder):
     write(folder + "/file", "x")
     refuses(2, r"^serval: .*/nothing: No such", "-p0", folder + "/nothing")
-    refuses(2, r"^serval: .*/file: is a file; give the folder", "-p0", folder + "/file")
+    refuses(2, r"^serval: /dev/null: is neither a folder nor a file", "-p0", "/dev/null")
+    refuses(2, r"^serval: .*/file/: ", "-p0", folder + "/file/")
     refuses(2, r"^serval: .*/file/x: ", "-p0", folder + "/file/x")
-    refuses(2, r"^serval: two: one DIR is enough", folder, "two")
+    refuses(2, r"^serval: two: one DIR.FILE is enough", folder, "two")
     refuses(2, r"^serval: ", "-p0", "")
 
 

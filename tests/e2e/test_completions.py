@@ -11,7 +11,7 @@ LINES = {  # what is on the command line: what is offered, among others or alone
     "serval completions z": ["zsh"],
     "serval --auth-file some": ["somedir", "somefile"],
     "serval precompress some": ["somedir"],
-    "serval some": ["somedir"],
+    "serval some": ["somedir", "somefile"],
 }
 
 

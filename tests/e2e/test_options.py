@@ -37,6 +37,67 @@ def names_and_links_are_served_as_asked(folder):
 
 
 @test
+def one_file_is_served_without_its_folder(folder):
+    os.makedirs(folder + "/root")
+    write(folder + "/root/.the file.txt", "0123456789")
+    write(folder + "/root/.the file.txt.gz", "not this")
+    write(folder + "/root/other", "other")
+    write(folder + "/root/index.html", "index")
+    os.symlink("../root/other", folder + "/root/out")
+    with Serval(folder + "/root/.the file.txt", "--archive") as s:
+        matches(r"/root/\.the file\.txt$", s.ready["root"].strip('"'))
+        for path in ("/", "/.the%20file.txt"):
+            status, fields, body = s.get(path, headers={"Accept-Encoding": "gzip"})
+            equal((status, fields["Content-Type"], body), (200, "text/plain; charset=utf-8", b"0123456789"))
+            equal(curl("-r", "2-4", s.url(path)), b"234")
+            equal(curl("-r", "-3", "-o", "/dev/null", "-w", "%{http_code}", s.url(path)), b"206")
+            head = curl("-I", s.url(path)).decode()
+            matches(r"(?s)^HTTP/1.1 200 .*\r\nContent-Length: 10\r\n", head)
+            equal(s.get(path, headers={"If-None-Match": fields["ETag"]})[0], 304)
+        for path in ("/other", "/index.html", "/.the%20file.txt.gz", "/.the%20file.txt/", "/../other",
+                     "/out", "/.the%20file", "/.the%20file.txt%2f..%2fother"):
+            assert s.get(path)[0] in (400, 404), path
+        equal(s.get("/", method="PUT")[0], 405)
+        equal(s.get("/?archive=zip")[2], b"0123456789")
+        os.replace(folder + "/root/other", folder + "/root/.the file.txt")
+        eventually(lambda: s.get("/")[2] == b"other", "the new version")
+    with Serval("index.html", cwd=folder + "/root") as s:
+        equal(s.get("/")[2], b"index")
+
+
+@test
+def a_file_that_cannot_be_served_alone_is_said(folder):
+    os.makedirs(folder + "/root")
+    write(folder + "/root/file", "x")
+    write(folder + "/out", "x")
+    os.symlink("../out", folder + "/root/link")
+    refuses(2, r"/link: a link that is not followed; give the file it leads to", "-p0", folder + "/root/link")
+    with Serval(folder + "/root/link", "--symlinks", "follow") as s:
+        equal(s.get("/link")[2], b"x")
+    if "basic_auth" in built_in():
+        refuses(2, r"--upload: files are added to a folder", "-p0", "--upload", make_hash("x", "me"),
+                folder + "/root/file")
+    if "fastcgi" in built_in():
+        refuses(2, r"--php: scripts are those of a folder", "-p0", "--php", "unix:/x", folder + "/root/file")
+
+
+@test
+def folders_have_the_order_that_is_asked_for(folder):
+    for i, (name, size) in enumerate((("a", 2), ("b", 3), ("c", 1))):
+        write(folder + "/" + name, "x" * size)
+        os.utime(folder + "/" + name, (1e9 + i, 1e9 + i))
+    for order, expected in (("name", "abc"), ("name-desc", "cba"), ("size", "cab"), ("size-desc", "bac"),
+                            ("time", "abc"), ("time-desc", "cba")):
+        with Serval(folder, "--sort", order) as s:
+            equal("".join(s.get("/?format=text")[2].decode().split()), expected, order)
+            equal("".join(s.get("/?format=text&sort=size")[2].decode().split()), "cab", order)
+            equal("".join(s.get("/?order=desc&sort=size&format=text")[2].decode().split()), "bac", order)
+            equal("".join(re.findall(r'href="\./([abc])"', s.get("/")[2].decode())), expected, order)
+    refuses(2, r"--sort date: give name, size, time, name-desc, size-desc or time-desc", "-p0", "--sort",
+            "date", folder)
+
+
+@test
 def paths_lead_where_options_say(folder):
     for name in ("index.html", "start.htm", "about.html"):
         write(folder + "/" + name, name)

@@ -24,6 +24,16 @@ enum svl_fs_listing {
     SVL_FS_LISTING_JSON, /* always JSON */
 };
 
+/* The order of folder pages, as long as the query says nothing. */
+enum svl_fs_sort {
+    SVL_FS_NAME,
+    SVL_FS_SIZE,
+    SVL_FS_TIME,
+    SVL_FS_NAME_DESC,
+    SVL_FS_SIZE_DESC, /* the largest first */
+    SVL_FS_TIME_DESC, /* the newest first */
+};
+
 struct svl_fs_type {
     const char *extension; /* "wasm", "tar.gz"; the case does not matter */
     const char *type;      /* "application/wasm" */
@@ -31,7 +41,9 @@ struct svl_fs_type {
 
 /* Zero means "the default" everywhere. */
 struct svl_fs_config {
-    const char *root;                /* the folder; NULL = "." */
+    const char *root; /* the folder; NULL = "." */
+    const char *only; /* a name in the root: "/" and "/NAME" are that file, hidden or not, and all
+                       * else is missing, also what lies beside it; NULL = the whole folder */
     const char *const *index;        /* names tried for a folder, NULL at the end;
                                       * NULL = {"index.html", NULL} */
     const struct svl_fs_type *types; /* asked before svl_mime(); {NULL, NULL} at the end */
@@ -49,7 +61,8 @@ struct svl_fs_config {
     enum svl_fs_symlinks symlinks;
     bool show_hidden; /* names with a leading dot too, not only /.well-known */
     enum svl_fs_listing listing;
-    bool archive; /* "?archive=zip" and "?archive=tar" of a folder: all that is in it */
+    enum svl_fs_sort sort; /* of listings */
+    bool archive;          /* "?archive=zip" and "?archive=tar" of a folder: all that is in it */
     const char *const *download; /* patterns as those of `immutable`, of files that browsers save
                                   * and do not show */
     bool upload; /* PUT of a file and POST of a form put new files there. For everybody who gets
