@@ -93,6 +93,7 @@ static struct svl_fastcgi_config php = {.suffix = ".php", .index = php_index};
 static struct svl_fs_config fs = {.listing = SVL_FS_LISTING_ON};
 #define FS(kind, field) kind(&fs.field)
 #define TYPES(at) SVL_TAKE(svl_take_type, const struct svl_fs_type *, at)
+#define CONFLICT(at) SVL_TAKE(svl_take_conflict, enum svl_fs_conflict, at)
 #define CACHE(at) SVL_TAKE(svl_take_cache, const char *, at)
 #else
 #define FS(kind, field) .missing = "fs"
@@ -261,6 +262,9 @@ static const struct svl_option options[] = {
      .help = "who may add files, as for --auth: by the page of a folder, or PUT. Nothing is replaced"},
     {.name = "upload-max", .value = "SIZE", .initial = "1g", .min = 1, .max = 1ll << 50,
      .help = "bytes of one upload", FS(SVL_SIZE, upload_max)},
+    {.name = "on-conflict", .value = "WHAT", .words = "error rename", .initial = "error",
+     .help = "an upload whose name is taken: error (409), or rename, which keeps it as 'a (1).txt'",
+     FS(CONFLICT, conflict)},
     {.name = "cors", .value = "ORIGIN", .words = "*", .repeat = true, CORS(SVL_LIST, origins),
      .help = "scripts of that site may read the answers: https://a.example, "
              "https://*.a.example, or * for all sites"},

@@ -44,6 +44,13 @@ const char *svl_take_type(const struct svl_option *option, const char *value)
     return NULL;
 }
 
+const char *svl_take_conflict(const struct svl_option *option, const char *value)
+{
+    if (strcmp(value, "overwrite") == 0)
+        return "nothing that is there is ever replaced; give error or rename";
+    return svl_take_word(option, value);
+}
+
 const char *svl_take_cache(const struct svl_option *option, const char *value)
 {
     const char **field = option->to;

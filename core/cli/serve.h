@@ -69,7 +69,7 @@ svl_take_fn svl_take_no_color;
 /* Takers for what is a module's own type (modules.c); `to` is the address of the config's field. Without
  * the module they are not there. */
 svl_take_fn svl_take_header, svl_take_type, svl_take_error_page, svl_take_cache, svl_take_user,
-    svl_take_users, svl_take_rate;
+    svl_take_users, svl_take_rate, svl_take_conflict;
 /* --modules: lists them, and ends the program. */
 svl_take_fn svl_take_show_modules;
 

@@ -11,6 +11,7 @@
 #include "serval/uri.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
  * systems tell; what they tell costs nothing. */
 #define LARGE (256 << 10)
 #define FILTER_MAX 100
+#define KEPT_MAX 2000 /* bytes of names; the rest is left unsaid */
 
 enum part { HEAD, ROWS, FOOT, END };
 
@@ -61,6 +63,21 @@ static void read_cursor(struct fs_scan *s, svl_str text)
                                   .name = text.p};
 }
 
+/* Of what the upload form's answer leads to. Only what is there is said: a link to here cannot put words
+ * on the page. */
+static void read_kept(struct answer *a, svl_str name)
+{
+    char *text = svl_alloc(a->l.ctx, 6 * name.n + 1);
+    struct stat st;
+
+    if (!a->config->upload || a->l.kept.n > KEPT_MAX || memchr(name.p, '/', name.n) ||
+        (svl_fs_is_hidden(name) && !a->config->show_hidden) ||
+        fstatat(dirfd(a->l.scan.dir), name.p, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode))
+        return;
+    a->l.kept = svl_printf(a->l.ctx, "%.*s%s<bdi>%.*s</bdi>", SVL_FMT(a->l.kept),
+                           a->l.kept.n ? ", " : "", (int)svl_html_escape(text, name), text);
+}
+
 static void read_query(struct answer *a)
 {
     struct fs_scan *s = &a->l.scan;
@@ -87,6 +104,8 @@ static void read_query(struct answer *a)
             has_order = true;
         } else if (svl_str_eq(arg.name, SVL_STR("q")) && value.n <= FILTER_MAX)
             s->filter = value.p;
+        else if (svl_str_eq(arg.name, SVL_STR("kept")))
+            read_kept(a, value);
         else if (svl_str_eq(arg.name, SVL_STR("after")))
             read_cursor(s, value);
         else if (svl_str_eq(arg.name, SVL_STR("before"))) {
@@ -272,6 +291,7 @@ enum svl_verdict svl_fs_list(struct svl_ctx *ctx, const struct fs_root *root,
     a->l.archive = config->archive;
     a->config = config;
     a->piece = SVL_STR("");
+    a->l.kept = SVL_STR("");
     svl_on_free(ctx, answer_free, a);
     a->format = config->listing == SVL_FS_LISTING_JSON ? &svl_fs_json : negotiate(ctx);
     read_query(a);

@@ -71,6 +71,7 @@ struct fs_listing {
     struct fs_scan scan;
     svl_str place;        /* the folder, as the client knows it; begins and ends with '/' */
     bool upload, archive; /* are offered */
+    svl_str kept;         /* HTML: the names under which files of the last upload were kept */
     char *readme;
     size_t readme_n;
     size_t printed; /* rows */

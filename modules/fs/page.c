@@ -165,6 +165,12 @@ static svl_str head(struct fs_listing *l)
     svl_str crumbs = breadcrumb(l), said = counts(l), css = join(l, page_css);
     svl_str by_name = column(l, FS_BY_NAME, "Name"), by_size = column(l, FS_BY_SIZE, "Size");
     svl_str by_time = column(l, FS_BY_TIME, "Modified"), icons = join(l, page_icons);
+    svl_str kept = l->kept.n
+                       ? svl_printf(l->ctx,
+                                    "<p role=\"status\">Its name was taken, so it was kept as "
+                                    "%.*s.</p>\n",
+                                    SVL_FMT(l->kept))
+                       : SVL_STR("");
     const char *json = l->scan.n < l->scan.matched ? " data-paged" : "";
 
     if (name.n) /* "docs" of "a/docs/" */
@@ -185,11 +191,11 @@ static svl_str head(struct fs_listing *l)
         "<input type=\"hidden\" name=\"sort\" value=\"%s\">"
         "<input type=\"hidden\" name=\"order\" "
         "value=\"%s\"><button>Filter</button></form></div></header>\n"
-        "<main><table class=\"list\"><caption class=\"vh\">Files and folders</caption>"
+        "<main>%.*s<table class=\"list\"><caption class=\"vh\">Files and folders</caption>"
         "<thead><tr>%.*s%.*s%.*s</thead>\n<tbody>\n",
         SVL_FMT(title), SVL_FMT(css), SVL_FMT(icons), SVL_FMT(crumbs), SVL_FMT(said), json,
-        SVL_FMT(filter), sorts[l->scan.by], l->scan.down ? "desc" : "asc", SVL_FMT(by_name),
-        SVL_FMT(by_size), SVL_FMT(by_time));
+        SVL_FMT(filter), sorts[l->scan.by], l->scan.down ? "desc" : "asc", SVL_FMT(kept),
+        SVL_FMT(by_name), SVL_FMT(by_size), SVL_FMT(by_time));
 }
 
 /* Rows -----------------------------------------------------------------------------------------*/

@@ -18,6 +18,8 @@
 
 #define MODE 0644
 #define FILES_MAX 64
+#define COPIES_MAX 999 /* of a name: "a (999).txt" */
+#define QUERY_MAX 2000 /* of what the page is told; a longer one would be refused as too long */
 
 struct upload {
     const struct svl_fs_config *config;
@@ -126,6 +128,37 @@ static int rename_free(int folder, const char *from, const char *to)
     return linkat(folder, from, folder, to, 0) ? -errno : 0; /* a file system without it */
 }
 
+/* Where the number of a copy goes: in front of the extension. */
+static size_t stem_of(svl_str name)
+{
+    size_t dot = name.n;
+
+    while (dot > 1 && name.p[dot - 1] != '.')
+        dot--;
+    return dot > 1 ? dot - 1 : name.n;
+}
+
+/* Others may be looking for a free name at the same time, so each is tried by taking it. */
+static int rename_like(struct svl_ctx *ctx, const struct upload *up, const char *from,
+                       svl_str *name)
+{
+    size_t stem = stem_of(*name);
+    char copy[NAME_MAX + 16];
+    int err = -EEXIST;
+
+    for (unsigned i = 1; err == -EEXIST && i <= COPIES_MAX; i++) {
+        int n = snprintf(copy, sizeof copy, "%.*s (%u)%s", (int)stem, name->p, i, name->p + stem);
+
+        if (n > NAME_MAX)
+            return -ENAMETOOLONG;
+        if (up->config->no_sidecars || !is_sidecar(up, copy))
+            err = rename_free(up->folder, from, copy);
+    }
+    if (!err)
+        *name = svl_copy(ctx, svl_str_of(copy));
+    return err;
+}
+
 /* By its descriptor: a sandbox forbids it by name. */
 static int set_mode(int folder, const char *name)
 {
@@ -138,13 +171,14 @@ static int set_mode(int folder, const char *name)
     return err;
 }
 
-/* Under a hidden name first: with its mode, and whole also where it has to be copied. */
+/* Under a hidden name first: with its mode, and whole also where it has to be copied. *name becomes
+ * another one if it is taken and that is wanted. */
 static int keep(struct svl_ctx *ctx, struct upload *up, const struct svl_spooled *content,
-                const char *name)
+                svl_str *name)
 {
     const uint64_t key[2] = {(uint64_t)svl_fs_now_us(), (uintptr_t)ctx};
     svl_str path = svl_printf(ctx, "%s/.serval-%016llx", up->proc,
-                              (unsigned long long)svl_fs_hash(key, name, strlen(name)));
+                              (unsigned long long)svl_fs_hash(key, name->p, name->n));
     const char *temporary = path.p + strlen(up->proc) + 1;
     int err = svl_spooled_save(content, path.p);
 
@@ -152,7 +186,9 @@ static int keep(struct svl_ctx *ctx, struct upload *up, const struct svl_spooled
         return err;
     err = set_mode(up->folder, temporary);
     if (!err)
-        err = rename_free(up->folder, temporary, name);
+        err = rename_free(up->folder, temporary, name->p);
+    if (err == -EEXIST && up->config->conflict == SVL_FS_CONFLICT_RENAME)
+        err = rename_like(ctx, up, temporary, name);
     unlinkat(up->folder, temporary, 0); /* gone already, if it was renamed */
     return err;
 }
@@ -162,17 +198,32 @@ static svl_str path_of(struct svl_ctx *ctx)
     return svl_printf(ctx, "%.*s%.*s", SVL_FMT(svl_mounted_at(ctx)), SVL_FMT(ctx->req.raw_path));
 }
 
+/* The last part of the path is another one. An escaped slash is one, too. */
+static svl_str path_beside(struct svl_ctx *ctx, svl_str name)
+{
+    svl_str path = path_of(ctx);
+    char *escaped = svl_alloc(ctx, 3 * name.n + 1);
+    int n = (int)svl_path_escape(escaped, name);
+
+    while (path.n && path.p[path.n - 1] != '/' &&
+           (path.n < 3 || !svl_str_ieq((svl_str){path.p + path.n - 3, 3}, SVL_STR("%2f"))))
+        path.n--;
+    return svl_printf(ctx, "%.*s%.*s", SVL_FMT(path), n, escaped);
+}
+
 /* PUT ------------------------------------------------------------------------------------------*/
 
 static enum svl_verdict put_body(struct svl_ctx *ctx, void *arg, const struct svl_spooled *body)
 {
     struct upload *up = arg;
-    int err = keep(ctx, up, body, up->name.p);
+    svl_str name = up->name;
+    int err = keep(ctx, up, body, &name);
 
     if (err)
         return fail(ctx, err);
     svl_status(ctx, 201);
-    svl_header_set(ctx, SVL_H_LOCATION, path_of(ctx));
+    svl_header_set(ctx, SVL_H_LOCATION,
+                   name.p == up->name.p ? path_of(ctx) : path_beside(ctx, name));
     return SVL_DONE;
 }
 
@@ -187,7 +238,8 @@ static enum svl_verdict put(struct svl_ctx *ctx, struct upload *up)
         return refuse(ctx, 403, wrong);
     if (svl_header(ctx, SVL_H_CONTENT_RANGE).p) /* RFC 9110 14.5 */
         return refuse(ctx, 400, "a part of a file cannot be put");
-    if (fstatat(up->folder, up->name.p, &st, AT_SYMLINK_NOFOLLOW) == 0)
+    if (up->config->conflict == SVL_FS_CONFLICT_ERROR &&
+        fstatat(up->folder, up->name.p, &st, AT_SYMLINK_NOFOLLOW) == 0)
         return fail(ctx, -EEXIST); /* before the body is sent for nothing */
     return svl_spool_body(ctx, &spool, put_body, up);
 }
@@ -202,6 +254,17 @@ static svl_str clean(struct svl_ctx *ctx, svl_str filename)
     return (svl_str){to, svl_filename_clean(to, filename)};
 }
 
+/* So that the page can say under which other names files were kept. */
+static svl_str add_kept(struct svl_ctx *ctx, svl_str query, svl_str name)
+{
+    char *escaped = svl_alloc(ctx, 3 * name.n + 1);
+    size_t n = svl_query_escape(escaped, name);
+
+    if (query.n + n > QUERY_MAX)
+        return query;
+    return svl_printf(ctx, "%.*s%ckept=%.*s", SVL_FMT(query), query.n ? '&' : '?', (int)n, escaped);
+}
+
 /* All of them or none: what was kept before one that cannot be is taken away again. */
 static enum svl_verdict take_form(struct svl_ctx *ctx, void *arg, struct svl_form *form)
 {
@@ -210,6 +273,7 @@ static enum svl_verdict take_form(struct svl_ctx *ctx, void *arg, struct svl_for
     const struct svl_form_file *files = svl_form_files(form, &n);
     svl_str *names = svl_alloc(ctx, (n + 1) * sizeof *names);
     const char *wrong = NULL;
+    svl_str query = SVL_STR(""), asked, path = path_of(ctx);
     int err = 0;
 
     for (unsigned i = 0; i < n; i++) {
@@ -217,8 +281,9 @@ static enum svl_verdict take_form(struct svl_ctx *ctx, void *arg, struct svl_for
             continue;
         names[i] = clean(ctx, files[i].filename);
         wrong = check_name(ctx, up, &names[i]);
+        asked = names[i];
         if (!wrong)
-            err = keep(ctx, up, &files[i].content, names[i].p);
+            err = keep(ctx, up, &files[i].content, &names[i]);
         if (wrong || err) {
             for (unsigned k = 0; k < i; k++) {
                 if (names[k].n)
@@ -226,11 +291,13 @@ static enum svl_verdict take_form(struct svl_ctx *ctx, void *arg, struct svl_for
             }
             return wrong ? refuse(ctx, 403, wrong) : fail(ctx, err);
         }
+        if (names[i].p != asked.p)
+            query = add_kept(ctx, query, names[i]);
         kept++;
     }
     if (kept == 0)
         return refuse(ctx, 400, "no file was chosen");
-    return svl_redirect(ctx, 303, path_of(ctx));
+    return svl_redirect(ctx, 303, svl_printf(ctx, "%.*s%.*s", SVL_FMT(path), SVL_FMT(query)));
 }
 
 static enum svl_verdict post(struct svl_ctx *ctx, struct upload *up)

@@ -3,6 +3,7 @@ import sys
 sys.dont_write_bytecode = True
 from lib import *
 
+import base64
 import hashlib
 import io
 import stat
@@ -153,10 +154,10 @@ def large_files_are_zip64(folder):
         equal(body[18:26], b"\xff" * 8)
 
 
-def uploader(folder):
+def uploader(folder, *args):
     made = subprocess.run([BIN, "hash-password", "me"], input=PASSWORD + "\n", text=True, check=True,
                           timeout=DEADLINE, stdout=subprocess.PIPE).stdout.split("\n")
-    return Serval(folder, "--upload", next(line for line in made if line.startswith("me:")))
+    return Serval(folder, *args, "--upload", next(line for line in made if line.startswith("me:")))
 
 
 @test
@@ -179,6 +180,34 @@ def who_has_the_password_adds_files(folder):
                    "file=@" + folder + "/source;filename=z", s.url("/in/")), b"403")
         equal(sorted(os.listdir(folder + "/in")), ["x", "y"])
         equal(curl(s.url("/in/y")), data)
+
+
+@test
+def two_uploads_of_one_name_at_once_are_both_kept_if_that_is_asked_for(folder):
+    if "basic_auth" not in built_in():
+        raise Skip("built without basic_auth")
+    head = ("PUT /x.bin HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 100000\r\n"
+            "Authorization: Basic %s\r\n\r\n" % base64.b64encode(("me:" + PASSWORD).encode()).decode()).encode()
+    for how, statuses in (((), [b"201", b"409"]), (("--on-conflict", "rename"), [b"201", b"201"])):
+        os.mkdir(folder + "/in")
+        bodies = [bytes([65 + i]) * 100000 for i in range(2)]
+        with uploader(folder + "/in", *how) as s:
+            clients = [s.connect() for _ in range(2)]
+            for client, body in zip(clients, bodies):
+                client.sendall(head + body[:50000])
+            for client, body in zip(clients, bodies):
+                client.sendall(body[50000:])
+            answers = [read_all(client) for client in clients]
+            equal(sorted(a.split(b" ")[1] for a in answers), statuses)
+            places = {re.search(rb"\r\nLocation: (\S+)", a)[1].decode() for a in answers if b" 201 " in a}
+            equal(places, {"/x.bin", "/x%20%281%29.bin"} if how else {"/x.bin"})
+            for answer, body in zip(answers, bodies):
+                if b" 201 " in answer:
+                    equal(s.get(re.search(rb"\r\nLocation: (\S+)", answer)[1].decode())[2], body)
+            equal(len(os.listdir(folder + "/in")), len(places))
+        shutil.rmtree(folder + "/in")
+    refuses(2, "--on-conflict overwrite: nothing that is there is ever replaced; give error or rename", "-p0",
+            "--on-conflict", "overwrite", folder)
 
 
 def contents(folder):

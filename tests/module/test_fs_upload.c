@@ -128,6 +128,46 @@ Test(fs_upload, nothing_that_is_there_is_replaced)
     cr_assert_eq(access("nowhere", F_OK), -1);
 }
 
+Test(fs_upload, a_taken_name_gets_a_number_if_that_is_wanted)
+{
+    static const char *const cases[][2] = {
+        {"a.txt", "a%20%281%29.txt"},
+        {"a.txt", "a%20%282%29.txt"},
+        {"x.tar.gz", "x.tar.gz"},
+        {"plain", "plain"},
+        {"plain", "plain%20%281%29"},
+        {"x.tar.gz", "x.tar%20%281%29.gz"},
+        {"dir%2fx", "dir%2fx"},
+        {"dir%2Fx", "dir%2Fx%20%281%29"},
+        {"end.", "end."},
+        {"end.", "end%20%281%29."},
+    };
+    char target[300], name[256];
+    svl_str answer;
+
+    SERVE(.upload = true, .conflict = SVL_FS_CONFLICT_RENAME, .listing = SVL_FS_LISTING_ON);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(target, sizeof target, "/%s", cases[i][0]);
+        answer = send_body("PUT", target, "", SVL_STR("new"));
+        expect_status(answer, 201, target);
+        snprintf(target, sizeof target, "/%s", cases[i][1]);
+        expect_field(answer, "Location", target);
+        expect_file(target, "new");
+    }
+    expect_file("/a.txt", "hello, file\n");
+    answer = send_body("POST", "/", TYPE, form("a.txt", "1", "new.txt", "2"));
+    expect_status(answer, 303, "POST");
+    expect_field(answer, "Location", "/?kept=a+%283%29.txt");
+    expect_file("/a%20%283%29.txt", "1");
+    cr_assert(holds(page_of("/?kept=a+%283%29.txt"), "kept as <bdi>a (3).txt</bdi>."));
+    cr_assert_not(holds(page_of("/?kept=send+me+money&kept=dir&kept=..%2Fa.txt"), "kept as"));
+    memset(name, 'n', 255);
+    name[255] = 0;
+    snprintf(target, sizeof target, "/%s", name);
+    cr_assert_eq(put(target, "", "x"), 201);
+    cr_assert_eq(put(target, "", "x"), 400); /* there is no room for a number */
+}
+
 Test(fs_upload, a_form_brings_several_files_and_leads_back_to_the_folder)
 {
     svl_str answer;

@@ -34,6 +34,12 @@ enum svl_fs_sort {
     SVL_FS_TIME_DESC, /* the newest first */
 };
 
+/* What becomes of a file that is uploaded under a name that is taken. Replacing is not among it. */
+enum svl_fs_conflict {
+    SVL_FS_CONFLICT_ERROR,  /* 409 */
+    SVL_FS_CONFLICT_RENAME, /* it is kept as "a (1).txt", which Location or the page says */
+};
+
 struct svl_fs_type {
     const char *extension; /* "wasm", "tar.gz"; the case does not matter */
     const char *type;      /* "application/wasm" */
@@ -68,7 +74,8 @@ struct svl_fs_config {
     bool upload; /* PUT of a file and POST of a form put new files there. For everybody who gets
                           * here: basic_auth stands outside of it */
     size_t upload_max; /* bytes of one such request; 0 = 1 GiB */
-    bool fallthrough;  /* what is not found, and other methods, go on along the chain */
+    enum svl_fs_conflict conflict;
+    bool fallthrough; /* what is not found, and other methods, go on along the chain */
 
     int revalidate_us;       /* a cached file is believed so long without a look, microseconds;
                               * 0 = 100, -1 = each request looks */
