@@ -280,6 +280,10 @@ static const struct svl_option options[] = {
      SVL_NUMBER(&serving.config.max_connections)},
     {.name = "max-header", .value = "SIZE", .initial = "16k", .min = 256, .max = 1 << 20,
      .help = "request line and fields", SVL_SIZE(&serving.config.max_head)},
+    {.name = "max-body", .value = "SIZE", .min = 1, .max = 1 << 30,
+     .initial = "64m for programs, of chunked ones 1m",
+     .help = "body of a request for --php or --cgi; above it 413. For uploads see --upload-max",
+     SVL_SIZE(&serving.config.max_body)},
     {.name = "max-memory", .value = "SIZE", .min = 1 << 20, .max = 1ll << 50,
      .help = "memory of all connections; above it new requests get 503",
      .initial = "half of what there is", SVL_SIZE(&serving.config.max_memory)},
@@ -317,6 +321,8 @@ static const struct svl_option options[] = {
      .help = "append the access log to a file, not to stdout"},
     {.name = "error-log", .value = "LEVEL", .words = "debug info warning alert", .initial = "info",
      .help = "which lines of its own the program writes to stderr", SVL_WORD(&serving.level)},
+    {.name = "verbose", .letter = 'v', SVL_FLAG(&serving.verbose),
+     .help = "as --error-log debug: also which modules, limits and descriptors it works with"},
     {.name = "pid-file", .value = "FILE", SVL_TEXT(&serving.pid_file),
      .help = "holds the number of the process from when the sockets are open to the end"},
     {.name = "no-color", .no_env = true, .take = svl_take_no_color,
@@ -352,7 +358,11 @@ static void complete(void)
 #if SVL_HAVE_COMPRESS
     serving.fills[1] = compress.cache_dir;
 #endif
+#if SVL_HAVE_CGI
+    cgi.limits.max_body = serving.config.max_body;
+#endif
 #if SVL_HAVE_FASTCGI
+    php.limits.max_body = serving.config.max_body;
     if (serving.file && php.servers[0])
         svl_cli_refuse(SVL_EXIT_USAGE,
                        "--php: scripts are those of a folder, not of the file %s; "

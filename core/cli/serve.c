@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -319,6 +320,24 @@ static void press_qr(void *server)
 
 static const struct svl_key keys[] = {{'q', press_stop}, {'o', press_open}, {'r', press_qr}, {0}};
 
+/* What the options have come to. */
+static void say_more(const struct svl_serving *serving)
+{
+    const struct svl_server_config *config = &serving->config;
+    const char *modules = "";
+    struct rlimit files = {0};
+
+    for (const struct svl_use *use = config->chain; use->module; use++)
+        modules = svl_cli_say("%s%s%s", modules, *modules ? ", " : "", use->module->name);
+    getrlimit(RLIMIT_NOFILE, &files);
+    svl_log(SVL_DEBUG, "modules, in the order requests pass them: %s", modules);
+    svl_log(SVL_DEBUG,
+            "descriptors: %llu; limits that were given: %u connections, %zu of a head, "
+            "%zu of a body, %zu of memory (0: the default)",
+            (unsigned long long)files.rlim_cur, config->max_connections, config->max_head,
+            config->max_body, config->max_memory);
+}
+
 int svl_cli_serve(const struct svl_program *program, struct svl_serving *serving)
 {
     struct complaints complaints = {0};
@@ -329,6 +348,11 @@ int svl_cli_serve(const struct svl_program *program, struct svl_serving *serving
     struct svl_server *server;
     int err;
 
+    if (serving->quiet && serving->verbose)
+        svl_cli_refuse(SVL_EXIT_USAGE,
+                       "--quiet and --verbose exclude each other; give one of them");
+    if (serving->verbose)
+        serving->level = SVL_DEBUG;
     svl_log_level(serving->quiet && serving->level < SVL_WARN ? SVL_WARN
                                                               : (enum svl_level)serving->level);
     svl_log_to(say, NULL);
@@ -339,6 +363,7 @@ int svl_cli_serve(const struct svl_program *program, struct svl_serving *serving
     if (err)
         return SVL_EXIT_START;
 
+    say_more(serving);
     if (serving->pid_file && write_pid_file(serving->pid_file)) {
         svl_server_close(server);
         return SVL_EXIT_START;

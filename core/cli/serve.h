@@ -23,9 +23,10 @@ struct svl_serving {
     const char *pid_file; /* gets the process's number when the sockets are open; NULL = none */
     bool print_config;    /* instead of serving */
     bool quiet;
-    bool open; /* the browser */
-    bool qr;   /* show the address as a QR code */
-    int level; /* of the program's own lines: enum svl_level */
+    bool verbose; /* level debug */
+    bool open;    /* the browser */
+    bool qr;      /* show the address as a QR code */
+    int level;    /* of the program's own lines: enum svl_level */
 };
 
 /* Options of `listen`. */

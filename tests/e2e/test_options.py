@@ -263,6 +263,35 @@ def heads_have_a_limit_and_a_deadline(folder):
 
 
 @test
+def bodies_for_programs_have_a_limit(folder):
+    if "cgi" not in built_in():
+        raise Skip("built without cgi")
+    os.makedirs(folder + "/bin")
+    write(folder + "/bin/count", '#!/bin/sh\nprintf "Content-Type: text/plain\\r\\n\\r\\n"; wc -c\n')
+    os.chmod(folder + "/bin/count", 0o755)
+    chunked = ("-H", "Transfer-Encoding: chunked")
+    with Serval(folder, "--cgi", folder + "/bin", "--max-body", "2k") as s:
+        for more in ((), chunked):
+            for n, code in ((2048, b"2048 200"), (2049, b"413")):
+                out = curl("-s", "-w", " %{http_code}", *more, "--data-binary", "x" * n, s.url("/cgi-bin/count"))
+                assert b" ".join(out.split()).endswith(code), (more, n, out)
+    refuses(2, "--max-body 0: not a size", "-p0", "--max-body", "0", folder)
+
+
+@test
+def who_wants_to_know_more_is_told(folder):
+    for more in (("-v",), ("--error-log", "debug")):
+        with Serval(folder, *more, "--max-header", "4k") as s:
+            s.stop()
+        matches(r"serval: debug: modules, in the order requests pass them: .*fs\n", s.err)
+        matches(r"serval: debug: .* 4096 of a head", s.err)
+    with Serval(folder) as s:
+        s.stop()
+    assert "debug" not in s.err, s.err
+    refuses(2, "--quiet and --verbose exclude each other", "-p0", "-q", "-v", folder)
+
+
+@test
 def a_connection_that_asks_nothing_more_is_closed(folder):
     write(folder + "/x", "1")
     with Serval(folder, "--idle-timeout", "200ms") as s:
