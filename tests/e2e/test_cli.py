@@ -323,10 +323,10 @@ def nobody_reads(folder, *args):
                                stderr=subprocess.PIPE)
     os.close(writer)
     try:
-        eventually(lambda: os.path.exists(folder + "/l.sock"), "a socket")
         with socket.socket(socket.AF_UNIX) as s:
             s.settimeout(DEADLINE)
-            s.connect(folder + "/l.sock")
+            # It is there a little before anybody listens.
+            eventually(lambda: s.connect_ex(folder + "/l.sock") == 0, "a socket")
             answers = Answers(s)
             for _ in range(200):  # about 2 MB of log, the pipe holds 64 KiB
                 s.sendall((b"GET /x HTTP/1.1\r\nHost: x\r\nUser-Agent: " + b"u" * 500 + b"\r\n\r\n") * 20)
