@@ -352,7 +352,7 @@ static void complete(void)
     serving.writes = access_log.path;
 #else
     if (log_choice.template || (log_choice.format && !log_choice.off))
-        svl_cli_refuse(SVL_EXIT_USAGE,
+        svl_cli_refuse(SVL_CLI_NO_MODULE,
                        "--log: this serval was built without the access_log module");
 #endif
 #if SVL_HAVE_COMPRESS
@@ -364,7 +364,7 @@ static void complete(void)
 #if SVL_HAVE_FASTCGI
     php.limits.max_body = serving.config.max_body;
     if (serving.file && php.servers[0])
-        svl_cli_refuse(SVL_EXIT_USAGE,
+        svl_cli_refuse(SVL_CLI_TOGETHER,
                        "--php: scripts are those of a folder, not of the file %s; "
                        "give the folder it is in",
                        serving.file);
@@ -378,7 +378,7 @@ static void complete(void)
     fs.only = serving.file;
 #if SVL_HAVE_BASIC_AUTH
     if (serving.file && upload_auth.users)
-        svl_cli_refuse(SVL_EXIT_USAGE,
+        svl_cli_refuse(SVL_CLI_TOGETHER,
                        "--upload: files are added to a folder, not to the file %s; "
                        "give the folder it is in",
                        serving.file);
@@ -386,7 +386,8 @@ static void complete(void)
     serving.fills[0] = fs.upload ? serving.dir : NULL;
 #endif
 #else
-    svl_cli_refuse(SVL_EXIT_USAGE, "%s: this serval was built without the fs module", serving.dir);
+    svl_cli_refuse(SVL_CLI_NO_MODULE, "%s: this serval was built without the fs module",
+                   serving.dir);
 #endif
 }
 

@@ -299,7 +299,7 @@ static struct svl_field *make_fields(unsigned *n)
         struct svl_field *field = svl_cli_add(&fields, sizeof *fields);
 
         if (!svl_cli_split(wanted.fields[*n], ':', &name, &value))
-            svl_cli_refuse(SVL_EXIT_USAGE, "bench: --header wants \"Name: value\"");
+            svl_cli_refuse(SVL_CLI_VALUE, "bench: --header wants \"Name: value\"");
         *field = (struct svl_field){svl_str_of(name), svl_str_of(value)};
     }
     return fields;

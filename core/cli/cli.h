@@ -114,8 +114,30 @@ void svl_config_show(const struct svl_option *table, FILE *file);
 /* Asks on the terminal, without showing what is typed. False if there is no terminal. */
 bool svl_cli_ask_password(const char *prompt, char *to, size_t size);
 
-/* One line on stderr, and the end. */
-_Noreturn void svl_cli_refuse(int status, const char *format, ...)
+/* Codes stand in front of the messages of mistakes, for people who search and programs that look. They
+ * never change their meaning; docs/program.md lists them. Name, code, exit status. */
+#define SVL_CLI_CODES(X)                                                                           \
+    X(SVL_CLI_USAGE, "U001", SVL_EXIT_USAGE)     /* no such option, or its value is missing */     \
+    X(SVL_CLI_PATH, "U002", SVL_EXIT_USAGE)      /* what is to be served is not there */           \
+    X(SVL_CLI_TOGETHER, "U003", SVL_EXIT_USAGE)  /* options that do not go together */             \
+    X(SVL_CLI_NO_MODULE, "U004", SVL_EXIT_USAGE) /* not built in */                                \
+    X(SVL_CLI_VALUE, "C001", SVL_EXIT_USAGE)     /* a value on the command line */                 \
+    X(SVL_CLI_VARIABLE, "C002", SVL_EXIT_USAGE)  /* a value in the environment */                  \
+    X(SVL_CLI_CONFIG, "C003", SVL_EXIT_USAGE)    /* refused by the server or a module */           \
+    X(SVL_CLI_LISTEN, "N001", SVL_EXIT_START)    /* cannot listen */                               \
+    X(SVL_CLI_IN_USE, "N002", SVL_EXIT_START)    /* another one listens there */                   \
+    X(SVL_CLI_START, "N003", SVL_EXIT_START)     /* something else that cannot be had */           \
+    X(SVL_CLI_FAILED, "F001", SVL_EXIT_FAILED)   /* a command could not do its work */
+
+#define SVL_CLI_CODE(name, text, status) name,
+enum svl_cli_code { SVL_CLI_CODES(SVL_CLI_CODE) };
+#undef SVL_CLI_CODE
+
+/* "U001" */
+const char *svl_cli_code(enum svl_cli_code code);
+
+/* One line on stderr, "serval: error[U001]: ...", and the end with the status of the code. */
+_Noreturn void svl_cli_refuse(enum svl_cli_code code, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* The rest is for the files of this room and their tests ---------------------------------------- */

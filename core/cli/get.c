@@ -218,14 +218,14 @@ static void open_output(struct transfer *t)
     t->out = stdout;
     if (!wanted.output) {
         if (wanted.resume)
-            svl_cli_refuse(SVL_EXIT_USAGE, "get: --resume needs --output");
+            svl_cli_refuse(SVL_CLI_TOGETHER, "get: --resume needs --output");
         return;
     }
     if (wanted.resume && wanted.compressed) /* a range is one of the compressed bytes */
-        svl_cli_refuse(SVL_EXIT_USAGE, "get: --resume does not go with --compressed");
+        svl_cli_refuse(SVL_CLI_TOGETHER, "get: --resume does not go with --compressed");
     t->out = fopen(wanted.output, wanted.resume ? "a" : "w");
     if (!t->out || fstat(fileno(t->out), &st) != 0)
-        svl_cli_refuse(SVL_EXIT_FAILED, "get: %s: %s", wanted.output, strerror(errno));
+        svl_cli_refuse(SVL_CLI_FAILED, "get: %s: %s", wanted.output, strerror(errno));
     t->had = wanted.resume ? (uint64_t)st.st_size : 0;
 }
 
@@ -244,7 +244,7 @@ static struct svl_field *make_fields(const struct transfer *t, unsigned *n)
         const char *name, *value;
 
         if (!svl_cli_split(wanted.fields[*n], ':', &name, &value))
-            svl_cli_refuse(SVL_EXIT_USAGE, "get: --header wants \"Name: value\"");
+            svl_cli_refuse(SVL_CLI_VALUE, "get: --header wants \"Name: value\"");
         fields[*n] = (struct svl_field){svl_str_of(name), svl_str_of(value)};
     }
     if (t->had)

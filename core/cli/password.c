@@ -70,9 +70,9 @@ static void ask_twice(char *password, size_t size)
 
     if (!svl_cli_ask_password("password: ", password, size) ||
         !svl_cli_ask_password("once more: ", again, sizeof again))
-        svl_cli_refuse(SVL_EXIT_USAGE, "hash-password: no terminal to ask for the password");
+        svl_cli_refuse(SVL_CLI_USAGE, "hash-password: no terminal to ask for the password");
     if (strcmp(password, again))
-        svl_cli_refuse(SVL_EXIT_USAGE, "hash-password: the two are not the same");
+        svl_cli_refuse(SVL_CLI_VALUE, "hash-password: the two are not the same");
     explicit_bzero(again, sizeof again);
 }
 
@@ -83,17 +83,17 @@ static int run(const struct svl_program *program)
 
     (void)program;
     if (user && strchr(user, ':'))
-        svl_cli_refuse(SVL_EXIT_USAGE, "hash-password: a name cannot hold a colon");
+        svl_cli_refuse(SVL_CLI_VALUE, "hash-password: a name cannot hold a colon");
     if (isatty(STDIN_FILENO))
         ask_twice(password, sizeof password);
     else
         read_line(STDIN_FILENO, password, sizeof password);
     if (!*password)
-        svl_cli_refuse(SVL_EXIT_USAGE, "hash-password: an empty password lets everybody in");
+        svl_cli_refuse(SVL_CLI_VALUE, "hash-password: an empty password lets everybody in");
     err = svl_basic_auth_hash(svl_str_of(password), hash);
     explicit_bzero(password, sizeof password);
     if (err)
-        svl_cli_refuse(SVL_EXIT_FAILED, "hash-password: this serval was built without crypt(3)");
+        svl_cli_refuse(SVL_CLI_FAILED, "hash-password: this serval was built without crypt(3)");
     printf("%s%s%s\n", user ? user : "", user ? ":" : "", hash);
     return 0;
 }
@@ -103,7 +103,7 @@ static int run(const struct svl_program *program)
 static int run(const struct svl_program *program)
 {
     (void)program;
-    svl_cli_refuse(SVL_EXIT_USAGE,
+    svl_cli_refuse(SVL_CLI_NO_MODULE,
                    "hash-password: this serval was built without the basic_auth module");
 }
 

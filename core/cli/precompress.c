@@ -73,7 +73,7 @@ static const struct svl_option options[] = {{0}};
 static int run(const struct svl_program *program)
 {
     (void)program;
-    svl_cli_refuse(SVL_EXIT_USAGE,
+    svl_cli_refuse(SVL_CLI_NO_MODULE,
                    "precompress: this serval was built without the compress module");
 }
 

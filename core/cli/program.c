@@ -12,16 +12,27 @@
 
 enum { MAX_OPTIONS = 200 };
 
-void svl_cli_refuse(int status, const char *format, ...)
+#define CODE(name, text, status) {text, status},
+static const struct {
+    const char *text;
+    int status;
+} codes[] = {SVL_CLI_CODES(CODE)};
+
+const char *svl_cli_code(enum svl_cli_code code)
+{
+    return codes[code].text;
+}
+
+void svl_cli_refuse(enum svl_cli_code code, const char *format, ...)
 {
     va_list args;
 
-    fputs("serval: ", stderr);
+    fprintf(stderr, "serval: error[%s]: ", svl_cli_code(code));
     va_start(args, format);
     vfprintf(stderr, format, args);
     va_end(args);
     fputc('\n', stderr);
-    exit(status);
+    exit(codes[code].status);
 }
 
 /* Descriptors 0 to 2 must not become a file or a socket of ours. */
@@ -76,9 +87,10 @@ int svl_program_run(const struct svl_program *program, char **argv)
     err =
         svl_options_read(program, command, command->name ? argv + 1 : argv, given, why, sizeof why);
     if (err)
-        svl_cli_refuse(SVL_EXIT_USAGE, "%s%s%s%s", command->name ? command->name : "",
-                       command->name ? ": " : "", why, where_to_look(program, command, err));
+        svl_cli_refuse(err == SVL_ESYNTAX ? SVL_CLI_USAGE : SVL_CLI_VALUE, "%s%s%s%s",
+                       command->name ? command->name : "", command->name ? ": " : "", why,
+                       where_to_look(program, command, err));
     if (!command->name && svl_environment_read(command->options, given, why, sizeof why))
-        svl_cli_refuse(SVL_EXIT_USAGE, "%s", why);
+        svl_cli_refuse(SVL_CLI_VARIABLE, "%s", why);
     return command->run(program);
 }

@@ -72,8 +72,8 @@ static void say_missing(const struct svl_program *program, const char *dir)
         names[n++] = (*c)->name;
     like = svl_nearest(names, svl_str_of(dir));
     if (like)
-        svl_cli_refuse(SVL_EXIT_USAGE, "%s: %s; did you mean the command %s?", dir,
-                       strerror(ENOENT), like);
+        svl_cli_refuse(SVL_CLI_PATH, "%s: %s; did you mean the command %s?", dir, strerror(ENOENT),
+                       like);
 }
 
 /* The folder a file is in. */
@@ -107,13 +107,12 @@ void svl_cli_find_folder(const struct svl_program *program, struct svl_serving *
     }
     fd = open(dir, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_DIRECTORY);
     if (fd < 0 && errno == ENOTDIR && !access(dir, F_OK))
-        svl_cli_refuse(SVL_EXIT_USAGE, "%s: is neither a folder nor a file that can be served",
-                       dir);
+        svl_cli_refuse(SVL_CLI_PATH, "%s: is neither a folder nor a file that can be served", dir);
     if (fd < 0 && errno == ENOENT)
         say_missing(program, dir);
     if (fd < 0 || faccessat(fd, ".", X_OK, AT_EACCESS))
-        svl_cli_refuse(errno == EACCES || errno == EPERM ? SVL_EXIT_START : SVL_EXIT_USAGE,
-                       "%s: %s", dir, strerror(errno));
+        svl_cli_refuse(errno == EACCES || errno == EPERM ? SVL_CLI_START : SVL_CLI_PATH, "%s: %s",
+                       dir, strerror(errno));
     close(fd);
 }
 
@@ -140,15 +139,38 @@ static void keep(enum svl_level level, const char *line, void *arg)
         memcpy(c->first, c->last, sizeof c->first);
 }
 
-/* The start fails with plain words: whoever reads them has just typed the command. */
+/* The start fails with plain words: whoever reads them has just typed the command. Which code they have is
+ * known when it has failed. */
 static void say(enum svl_level level, const char *line, void *arg)
 {
-    (void)level, (void)arg;
-    fprintf(stderr, "serval: %s\n", line);
+    const char **held = arg;
+
+    if (level == SVL_ALERT)
+        *held = svl_cli_say("%s%s\n", *held, line);
+    else
+        fprintf(stderr, "serval: %s\n", line);
+}
+
+static enum svl_cli_code code_of(const char *line, int err)
+{
+    if (err == SVL_EBADADDR || err == SVL_ECONFIG)
+        return SVL_CLI_CONFIG;
+    if (strncmp(line, "listener: ", 10))
+        return SVL_CLI_START;
+    return err == -EADDRINUSE ? SVL_CLI_IN_USE : SVL_CLI_LISTEN;
+}
+
+static void say_held(const char *held, int err)
+{
+    for (size_t n; *held; held += n + 1) {
+        n = strcspn(held, "\n");
+        fprintf(stderr, "serval: %s%s%s%.*s\n", err ? "error[" : "",
+                err ? svl_cli_code(code_of(held, err)) : "", err ? "]: " : "", (int)n, held);
+    }
 }
 
 static int open_server(struct svl_server **server, struct svl_serving *serving,
-                       struct complaints *c)
+                       struct complaints *c, const char **held)
 {
     struct svl_server_config *config = &serving->config;
     char wanted[24];
@@ -169,7 +191,7 @@ static int open_server(struct svl_server **server, struct svl_serving *serving,
         config->listen[0] = address_of(serving, wanted);
     }
     if (err)
-        say(SVL_ALERT, c->last, NULL);
+        say(SVL_ALERT, c->last, held);
     return err;
 }
 
@@ -207,8 +229,10 @@ static int write_pid_file(const char *path)
     if (good && !rename(made, path))
         return 0;
     err = errno;
-    fprintf(stderr, "serval: --pid-file %s: %s; give a path in a folder that may be written to\n",
-            path, strerror(err));
+    fprintf(
+        stderr,
+        "serval: error[%s]: --pid-file %s: %s; give a path in a folder that may be written to\n",
+        svl_cli_code(SVL_CLI_START), path, strerror(err));
     if (file)
         unlink(made);
     return -err;
@@ -341,6 +365,7 @@ static void say_more(const struct svl_serving *serving)
 int svl_cli_serve(const struct svl_program *program, struct svl_serving *serving)
 {
     struct complaints complaints = {0};
+    const char *held = "";
     char root[PATH_MAX];
     const char *path =
         serving->file ? svl_cli_say("%s/%s", serving->dir, serving->file) : serving->dir;
@@ -349,15 +374,16 @@ int svl_cli_serve(const struct svl_program *program, struct svl_serving *serving
     int err;
 
     if (serving->quiet && serving->verbose)
-        svl_cli_refuse(SVL_EXIT_USAGE,
+        svl_cli_refuse(SVL_CLI_TOGETHER,
                        "--quiet and --verbose exclude each other; give one of them");
     if (serving->verbose)
         serving->level = SVL_DEBUG;
     svl_log_level(serving->quiet && serving->level < SVL_WARN ? SVL_WARN
                                                               : (enum svl_level)serving->level);
-    svl_log_to(say, NULL);
-    err = open_server(&server, serving, &complaints);
+    svl_log_to(say, &held);
+    err = open_server(&server, serving, &complaints, &held);
     svl_log_to(NULL, NULL);
+    say_held(held, err);
     if (err == SVL_EBADADDR || err == SVL_ECONFIG)
         return SVL_EXIT_USAGE;
     if (err)
@@ -368,7 +394,11 @@ int svl_cli_serve(const struct svl_program *program, struct svl_serving *serving
         svl_server_close(server);
         return SVL_EXIT_START;
     }
+    held = "";
+    svl_log_to(say, &held);
     err = give_up_rights(server, serving);
+    svl_log_to(NULL, NULL);
+    say_held(held, err);
     if (err) {
         if (serving->pid_file)
             remove_pid_file(serving->pid_file);

@@ -10,7 +10,7 @@
 
 static void *no_memory(void)
 {
-    svl_cli_refuse(SVL_EXIT_START, "no memory");
+    svl_cli_refuse(SVL_CLI_START, "no memory");
 }
 
 /* A chain of blocks, so that nothing is lost sight of. */

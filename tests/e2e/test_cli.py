@@ -42,10 +42,28 @@ def modules_are_listed_with_a_summary(folder):
 
 @test
 def an_unknown_option_gets_one_line_with_the_nearest_one(folder):
-    refuses(2, r"^serval: unknown option --lisen; did you mean --listen\?", "--lisen", "8080")
-    refuses(2, r"^serval: unknown option --log-flie; did you mean --log-file\?", "--log-flie=x")
-    refuses(2, r"^serval: unknown option --frobnicate \(serval --help", "--frobnicate")
-    refuses(2, r"^serval: unknown option -Z ", "-Z")
+    refuses(2, r"^serval: error\[[UCN]\d+\]: unknown option --lisen; did you mean --listen\?", "--lisen", "8080")
+    refuses(2, r"^serval: error\[[UCN]\d+\]: unknown option --log-flie; did you mean --log-file\?", "--log-flie=x")
+    refuses(2, r"^serval: error\[[UCN]\d+\]: unknown option --frobnicate \(serval --help", "--frobnicate")
+    refuses(2, r"^serval: error\[[UCN]\d+\]: unknown option -Z ", "-Z")
+
+
+@test
+def mistakes_have_codes_that_the_docs_list(folder):
+    write(folder + "/file", "x")
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        for status, code, args in (
+                (2, "U001", ("--frobnicate",)), (2, "U001", ("--log",)), (2, "U002", (folder + "/nothing",)),
+                (2, "U003", ("-q", "-v")), (2, "C001", ("--sort", "x")), (2, "C003", ("-l", "127.0.0.1:x")),
+                (2, "C003", ("-p0", "--index", "a/b")), (3, "N001", ("-l", "192.0.2.1:0")),
+                (3, "N002", ("-l", "127.0.0.1:%d" % taken.getsockname()[1])),
+                (3, "N003", ("-p0", "--pid-file", folder + "/none/pid"))):
+            refuses(status, r"^serval: error\[%s\]: " % code, *args)
+    refuses(2, r"^serval: error\[C002\]: SERVAL_SORT=x: ", "-p0", env=dict(os.environ, SERVAL_SORT="x"))
+    with open(SOURCE + "/core/cli/cli.h") as header, open(SOURCE + "/docs/program.md") as docs:
+        codes = re.findall(r'X\(SVL_CLI_\w+, "(\w+)"', header.read())
+        equal(re.findall(r"(?m)^\| ([A-Z]\d{3}) \|", docs.read()), codes)
+    equal(len(codes), len(set(codes)))
 
 
 @test
@@ -80,12 +98,12 @@ def too_many_addresses_are_said(folder):
 @test
 def a_folder_that_is_not_there_or_is_none_is_said(folder):
     write(folder + "/file", "x")
-    refuses(2, r"^serval: .*/nothing: No such", "-p0", folder + "/nothing")
-    refuses(2, r"^serval: /dev/null: is neither a folder nor a file", "-p0", "/dev/null")
-    refuses(2, r"^serval: .*/file/: ", "-p0", folder + "/file/")
-    refuses(2, r"^serval: .*/file/x: ", "-p0", folder + "/file/x")
-    refuses(2, r"^serval: two: one DIR.FILE is enough", folder, "two")
-    refuses(2, r"^serval: ", "-p0", "")
+    refuses(2, r"^serval: error\[[UCN]\d+\]: .*/nothing: No such", "-p0", folder + "/nothing")
+    refuses(2, r"^serval: error\[[UCN]\d+\]: /dev/null: is neither a folder nor a file", "-p0", "/dev/null")
+    refuses(2, r"^serval: error\[[UCN]\d+\]: .*/file/: ", "-p0", folder + "/file/")
+    refuses(2, r"^serval: error\[[UCN]\d+\]: .*/file/x: ", "-p0", folder + "/file/x")
+    refuses(2, r"^serval: error\[[UCN]\d+\]: two: one DIR.FILE is enough", folder, "two")
+    refuses(2, r"^serval: error\[[UCN]\d+\]: ", "-p0", "")
 
 
 @test
@@ -94,7 +112,7 @@ def a_folder_that_may_not_be_read_is_said(folder):
     for mode in (0o000, 0o700 if become else 0o000):
         os.mkdir(folder + "/%o" % mode, 0o777)
         os.chmod(folder + "/%o" % mode, mode)
-        refuses(3, r"^serval: .*: Permission denied", "-p0", folder + "/%o" % mode, preexec_fn=become)
+        refuses(3, r"^serval: error\[[UCN]\d+\]: .*: Permission denied", "-p0", folder + "/%o" % mode, preexec_fn=become)
         if not become:
             break
 
@@ -475,7 +493,7 @@ def the_pid_file_is_there_while_it_runs(folder):
     with Serval(folder, "--pid-file", path):
         write(path, "1\n")  # another one that was started meanwhile
     equal(number_in(path), 1)
-    refuses(3, r"^serval: --pid-file .*/none/pid: No such file or directory; give a path in a folder",
+    refuses(3, r"^serval: error\[[UCN]\d+\]: --pid-file .*/none/pid: No such file or directory; give a path in a folder",
             "-p0", "--pid-file", folder + "/none/pid", folder)
 
 
@@ -526,11 +544,11 @@ def the_manual_page_has_every_option_and_no_mistakes(folder):
 
 @test
 def a_command_that_is_nearly_there_is_named(folder):
-    refuses(2, r"^serval: precompres: No such file or directory; did you mean the command precompress\?",
+    refuses(2, r"^serval: error\[[UCN]\d+\]: precompres: No such file or directory; did you mean the command precompress\?",
             "precompres")
-    refuses(2, r"^serval: completions: give a SHELL \(serval completions --help\)", "completions")
-    refuses(2, r"^serval: completions: csh: give bash, zsh or fish", "completions", "csh")
-    refuses(2, r"^serval: precompress: unknown option --spa \(serval precompress --help\)",
+    refuses(2, r"^serval: error\[[UCN]\d+\]: completions: give a SHELL \(serval completions --help\)", "completions")
+    refuses(2, r"^serval: error\[[UCN]\d+\]: completions: csh: give bash, zsh or fish", "completions", "csh")
+    refuses(2, r"^serval: error\[[UCN]\d+\]: precompress: unknown option --spa \(serval precompress --help\)",
             "precompress", "--spa", "x")
     for command in ("precompress", "completions", "man", "hash-password"):
         code, out, err = run(command, "-h")

@@ -8,7 +8,7 @@ from lib import *
 def without_fs_there_is_nothing_to_serve(folder):
     if "fs" in built_in():
         raise Skip("this program has fs")
-    refuses(2, r"^serval: .*: this serval was built without the fs module$", "-p0", folder)
+    refuses(2, r"^serval: error\[U004\]: .*: this serval was built without the fs module$", "-p0", folder)
 
 
 @test
