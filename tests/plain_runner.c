@@ -56,6 +56,17 @@ void criterion_abort_test(void)
     exit(failed);
 }
 
+void criterion_skip_test(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputs(": skipped\n", stderr);
+    exit(failed);
+}
+
 void criterion_continue_test(void)
 {
 }

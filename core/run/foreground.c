@@ -10,6 +10,7 @@
 #include <net/if.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -17,7 +18,8 @@
 
 /* One process has one set of signal handlers, so these are the process's. */
 static struct svl_server *_Atomic running; /* NULL when it is through: signals come too late */
-static enum audience { NOBODY, PROGRAMS, PEOPLE } audience;
+enum audience { NOBODY, PROGRAMS, PEOPLE };
+static _Atomic enum audience audience; /* who is still to be told of the stop, by any thread */
 
 static size_t put(char *to, size_t at, const char *text)
 {
@@ -28,12 +30,12 @@ static size_t put(char *to, size_t at, const char *text)
 }
 
 /* In a signal handler, so without printf(). `to` has 160 bytes. */
-static size_t say_draining(const struct svl_server *server, char *to)
+static size_t say_draining(const struct svl_server *server, enum audience who, char *to)
 {
     struct svl_counts counts;
     size_t n;
 
-    if (audience == PROGRAMS)
+    if (who == PROGRAMS)
         return put(to, 0, "event=draining\n");
     svl_server_counts(server, &counts);
     n = put(to, 0, "\ndraining: ");
@@ -50,7 +52,7 @@ static void on_signal(int number)
 {
     struct svl_server *server = running;
     struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
-    enum audience told = audience;
+    enum audience who;
     int saved = errno;
     char line[160];
     size_t n;
@@ -58,9 +60,9 @@ static void on_signal(int number)
     (void)number;
     if (!server)
         return;
-    if (told != NOBODY) {
-        n = say_draining(server, line);
-        audience = NOBODY;
+    who = atomic_exchange(&audience, NOBODY);
+    if (who != NOBODY) {
+        n = say_draining(server, who, line);
         if (poll(&out, 1, 0) == 1 && write(STDOUT_FILENO, line, n) < 0)
             errno = 0; /* nobody listens */
     }
