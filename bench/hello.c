@@ -16,7 +16,12 @@ static enum svl_verdict hello(struct svl_ctx *ctx, void *arg)
 
 int main(int argc, char **argv)
 {
-    struct svl_server_config config = {.listen = {"127.0.0.1:8080"}, .handler = hello};
+    struct svl_server_config config = {
+        .listen = {"127.0.0.1:8080"},
+        .handler = hello,
+        .idle_ms = 300000, /* as the peers: many are idle while others are asked */
+    };
+
     for (int i = 1; i < argc; i += 2) {
         const char *value = argv[i + 1];
         if (value && !strcmp(argv[i], "--listen")) {
