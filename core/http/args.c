@@ -17,26 +17,12 @@ struct piece {
     bool escaped;
 };
 
-/* The next byte that may end a piece or be part of an escape. */
-static inline const char *skip_plain(const char *at, const char *end)
-{
-    for (; end - at >= 4; at += 4) {
-#pragma GCC unroll 4
-        for (int i = 0; i < 4; i++)
-            if (svl_char_is(at[i], SVL_CHAR_ARG))
-                return at + i;
-    }
-    while (at < end && !svl_char_is(*at, SVL_CHAR_ARG))
-        at++;
-    return at;
-}
-
 static inline struct piece read_piece(const char *at, const char *end, bool stop_at_equals)
 {
     struct piece piece = {.begin = at};
 
     for (;; at++) {
-        at = skip_plain(at, end);
+        at = svl_chars_find(at, end, SVL_CHAR_ARG);
         if (at == end || *at == '&' || (*at == '=' && stop_at_equals))
             break;
         piece.escaped |= *at != '=';

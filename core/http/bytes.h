@@ -51,6 +51,12 @@ static inline void svl_store_block(char *p, svl_block block)
     memcpy(p, &block, 16);
 }
 
+/* The bytes of it that lie between first and last. */
+static inline svl_block svl_block_in_range(svl_block block, char first, char last)
+{
+    return (svl_block)((svl_block)(block - (unsigned char)first) <= (unsigned char)(last - first));
+}
+
 /* Whether any byte of what a comparison of blocks gave is set. */
 static inline bool svl_block_any(svl_block mask)
 {

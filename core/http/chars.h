@@ -22,19 +22,29 @@ static inline bool svl_char_is(char c, int what)
     return svl_chars[(unsigned char)c] & what;
 }
 
-/* The first byte from `at` on that is no part of it, or `end`. Looks at four between two tests for the end:
- * most of what is skipped is too short for anything wider. */
-static inline const char *svl_chars_skip(const char *at, const char *end, int what)
+/* The first byte from `at` on that is part of it, or is not, or `end`. Looks at four between two tests for
+ * the end: most of what is passed is too short for anything wider. */
+static inline const char *svl_chars_seek(const char *at, const char *end, int what, bool part)
 {
     for (; end - at >= 4; at += 4) {
 #pragma GCC unroll 4
         for (int i = 0; i < 4; i++)
-            if (!svl_char_is(at[i], what))
+            if (svl_char_is(at[i], what) == part)
                 return at + i;
     }
-    while (at < end && svl_char_is(*at, what))
+    while (at < end && svl_char_is(*at, what) != part)
         at++;
     return at;
+}
+
+static inline const char *svl_chars_skip(const char *at, const char *end, int what)
+{
+    return svl_chars_seek(at, end, what, false);
+}
+
+static inline const char *svl_chars_find(const char *at, const char *end, int what)
+{
+    return svl_chars_seek(at, end, what, true);
 }
 
 /* Value of each hex digit plus one; 0 for other bytes. */

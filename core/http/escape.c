@@ -72,20 +72,12 @@ static inline size_t copy_plain(char *to, const char *p, size_t n, unsigned char
 }
 
 #if defined(__SSE2__)
-/* The bytes of `block` that lie between first and last. */
-static __m128i between(__m128i block, char first, char last)
-{
-    __m128i from_first = _mm_sub_epi8(block, _mm_set1_epi8(first));
-
-    return _mm_cmpeq_epi8(_mm_min_epu8(from_first, _mm_set1_epi8(last - first)), from_first);
-}
-
 /* Decodes five escapes from sixteen bytes at p. False if something else stands there. */
 static bool decode_five(char *to, const char *p)
 {
-    __m128i block = _mm_loadu_si128((const __m128i *)p);
-    __m128i digits = between(block, '0', '9');
-    __m128i letters = between(_mm_or_si128(block, _mm_set1_epi8(0x20)), 'a', 'f');
+    svl_block plain = svl_load_block(p);
+    __m128i block = (__m128i)plain, digits = (__m128i)svl_block_in_range(plain, '0', '9');
+    __m128i letters = (__m128i)svl_block_in_range(plain | 0x20, 'a', 'f');
     __m128i percents = _mm_cmpeq_epi8(block, _mm_set1_epi8('%'));
     int hex = _mm_movemask_epi8(_mm_or_si128(digits, letters));
     __m128i values;

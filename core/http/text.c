@@ -406,21 +406,16 @@ static uint64_t in_range(uint64_t word, char first, char last)
     return (from ^ behind) & ~word & SVL_EACH_BYTE(0x80);
 }
 
-static svl_block block_in_range(svl_block block, char first, char last)
-{
-    return (svl_block)((svl_block)(block - (unsigned char)first) <= (unsigned char)(last - first));
-}
-
 static void flip_blocks(char *to, svl_str s, char first, char last)
 {
     svl_block block;
 
     for (size_t i = 0; i + 16 < s.n; i += 16) {
         block = svl_load_block(s.p + i);
-        svl_store_block(to + i, block ^ (block_in_range(block, first, last) & 0x20));
+        svl_store_block(to + i, block ^ (svl_block_in_range(block, first, last) & 0x20));
     }
     block = svl_load_block(s.p + s.n - 16);
-    svl_store_block(to + s.n - 16, block ^ (block_in_range(block, first, last) & 0x20));
+    svl_store_block(to + s.n - 16, block ^ (svl_block_in_range(block, first, last) & 0x20));
 }
 
 /* The last block or word overlaps the one before: letters that were changed lie outside the range by
@@ -461,8 +456,8 @@ static void canonical_block(char *to, const char *p)
     svl_block block = svl_load_block(p), before = svl_load_block(p - 1);
     svl_block starts = (svl_block)(before == '-');
 
-    block |= block_in_range(block, 'A', 'Z') & 0x20;
-    block ^= block_in_range(block, 'a', 'z') & starts & 0x20;
+    block |= svl_block_in_range(block, 'A', 'Z') & 0x20;
+    block ^= svl_block_in_range(block, 'a', 'z') & starts & 0x20;
     svl_store_block(to, block);
 }
 
