@@ -2,7 +2,6 @@
 #include "run/exchange.h"
 
 #include "base/check.h"
-#include "http/chars.h"
 #include "run/filter.h"
 #include "run/h1.h"
 #include "run/response.h"
@@ -10,6 +9,7 @@
 #include "serval/error.h"
 #include "serval/hijack.h"
 #include "serval/log.h"
+#include "serval/text.h"
 #include "serval/uri.h"
 
 #include <stdarg.h>
@@ -127,10 +127,7 @@ bool svl_field_value_ok(svl_str value)
 
 bool svl_header_name_ok(svl_str name)
 {
-    for (size_t i = 0; i < name.n; i++)
-        if (!svl_char_is(name.p[i], SVL_CHAR_TOKEN))
-            return false;
-    return name.n > 0 && name.n <= UINT16_MAX;
+    return name.n <= UINT16_MAX && svl_is_token(name);
 }
 
 static void append(struct svl_ctx *ctx, enum svl_header_id id, svl_str name, svl_str value)
