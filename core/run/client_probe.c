@@ -87,10 +87,6 @@ static void on_time(struct svl_timer *timer)
 
     if (w->stopping) /* which waits for the last connection */
         return;
-    if (agent->client->open) {
-        agent->client->prober->open = agent->client->open;
-        agent->client->prober->open_arg = agent->client->open_arg;
-    }
     n = svl_backends_due(agent->client, svl_now_ms(w), due, &next);
     for (unsigned i = 0; i < n; i++)
         ask(agent, &due[i]);
@@ -101,6 +97,8 @@ void svl_probes_begin(struct svl_agent *agent)
 {
     if (!agent->client->prober)
         return;
+    agent->client->prober->open = agent->client->open;
+    agent->client->prober->open_arg = agent->client->open_arg;
     agent->probe.fire = on_time;
     svl_timer_set_at(&agent->worker->timers, &agent->probe, svl_now_ms(agent->worker));
 }

@@ -263,7 +263,7 @@ void svl_wire_send(struct svl_conn *c, struct svl_call *call)
     struct svl_agent *agent = call->agent;
     bool streamed = call->ask.give && !call->no_body;
     svl_str body = streamed || call->no_body ? SVL_STR("") : call->ask.body;
-    size_t bound = svl_request_bound(call), n;
+    size_t bound = svl_request_bound(call);
     char *to;
 
     wire->last = call->ask.close || is_old(wire);
@@ -281,15 +281,9 @@ void svl_wire_send(struct svl_conn *c, struct svl_call *call)
         body = SVL_STR("");
     }
 
-    to = svl_conn_reserve(c, bound + (body.n <= COPIED ? body.n : 0));
-    n = svl_request_write(to, call, wire->last);
-    if (body.n > 0 && body.n <= COPIED) {
-        memcpy(to + n, body.p, body.n);
-        n += body.n;
-    }
-    svl_conn_commit(c, n);
-    if (body.n > COPIED)
-        put_body(c, body);
+    to = svl_conn_reserve(c, bound + (body.n <= COPIED ? body.n : 0)); /* in one piece */
+    svl_conn_commit(c, svl_request_write(to, call, wire->last));
+    put_body(c, body);
     watch_progress(c, wire);
     if (call->paused)
         svl_conn_read(c, false);
