@@ -136,7 +136,11 @@ enum svl_cli_code { SVL_CLI_CODES(SVL_CLI_CODE) };
 /* "U001" */
 const char *svl_cli_code(enum svl_cli_code code);
 
-/* One line on stderr, "serval: error[U001]: ...", and the end with the status of the code. */
+/* One line on stderr, "serval: error[U001]: ..." */
+void svl_cli_complain(enum svl_cli_code code, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* The same, and the end with the status of the code. */
 _Noreturn void svl_cli_refuse(enum svl_cli_code code, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

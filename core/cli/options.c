@@ -222,7 +222,7 @@ static bool was_given(const struct svl_option *table, const bool *given, const s
 
 static const char *take_variable(const struct svl_option *o, const char *value)
 {
-    const char *wrong = NULL;
+    const char *wrong;
     char name[64];
     bool on = true;
 
@@ -230,12 +230,13 @@ static const char *take_variable(const struct svl_option *o, const char *value)
         return svl_cli_say("this serval was built without the %s module", o->missing);
     if (!o->value && !svl_bool_parse(svl_str_of(value), &on))
         return "give on or off";
-    if (o->value || on)
-        wrong = o->take(o, o->value ? value : NULL);
+    if (!o->value)
+        value = on ? NULL : "off";
+    wrong = on ? o->take(o, value) : NULL;
     if (wrong)
         return wrong;
     svl_option_variable(name, o);
-    svl_config_note(o, on ? (o->value ? value : NULL) : "off", svl_cli_copy(name));
+    svl_config_note(o, value, svl_cli_copy(name));
     return NULL;
 }
 

@@ -23,15 +23,29 @@ const char *svl_cli_code(enum svl_cli_code code)
     return codes[code].text;
 }
 
+static void complain(enum svl_cli_code code, const char *format, va_list args)
+{
+    fprintf(stderr, "serval: error[%s]: ", svl_cli_code(code));
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+}
+
+void svl_cli_complain(enum svl_cli_code code, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    complain(code, format, args);
+    va_end(args);
+}
+
 void svl_cli_refuse(enum svl_cli_code code, const char *format, ...)
 {
     va_list args;
 
-    fprintf(stderr, "serval: error[%s]: ", svl_cli_code(code));
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    complain(code, format, args);
     va_end(args);
-    fputc('\n', stderr);
     exit(codes[code].status);
 }
 

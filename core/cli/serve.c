@@ -164,8 +164,10 @@ static void say_held(const char *held, int err)
 {
     for (size_t n; *held; held += n + 1) {
         n = strcspn(held, "\n");
-        fprintf(stderr, "serval: %s%s%s%.*s\n", err ? "error[" : "",
-                err ? svl_cli_code(code_of(held, err)) : "", err ? "]: " : "", (int)n, held);
+        if (err)
+            svl_cli_complain(code_of(held, err), "%.*s", (int)n, held);
+        else
+            fprintf(stderr, "serval: %.*s\n", (int)n, held);
     }
 }
 
@@ -229,19 +231,18 @@ static int write_pid_file(const char *path)
     if (good && !rename(made, path))
         return 0;
     err = errno;
-    fprintf(
-        stderr,
-        "serval: error[%s]: --pid-file %s: %s; give a path in a folder that may be written to\n",
-        svl_cli_code(SVL_CLI_START), path, strerror(err));
+    svl_cli_complain(SVL_CLI_START,
+                     "--pid-file %s: %s; give a path in a folder that may be written to", path,
+                     strerror(err));
     if (file)
         unlink(made);
     return -err;
 }
 
-/* Another one that was started meanwhile may have put its own there. */
+/* Another one that was started meanwhile may have put its own there. NULL = there is none. */
 static void remove_pid_file(const char *path)
 {
-    FILE *file = fopen(path, "re");
+    FILE *file = path ? fopen(path, "re") : NULL;
     int pid = 0;
 
     if (!file)
@@ -270,24 +271,12 @@ static const char *link_to(const struct svl_server *server)
 /* The first address that other machines can open, or NULL. */
 static const char *link_for_others(const struct svl_server *server)
 {
-    static const char *const here[] = {"http://127.", "http://[::1]", "http://localhost"};
-    static const char *const alls[] = {"http://[::]:", "http://0.0.0.0:"};
     const char *address;
-    char host[64];
+    char url[256];
 
-    for (unsigned i = 0; (address = svl_server_address(server, i)); i++) {
-        bool usable = !strncmp(address, "http", 4);
-
-        for (size_t k = 0; k < sizeof here / sizeof *here; k++)
-            usable = usable && strncmp(address, here[k], strlen(here[k]));
-        for (size_t k = 0; k < sizeof alls / sizeof *alls; k++)
-            if (!strncmp(address, alls[k], strlen(alls[k])))
-                return svl_machine_address(host, sizeof host)
-                           ? svl_cli_say("http://%s:%s", host, address + strlen(alls[k]))
-                           : NULL;
-        if (usable)
-            return address;
-    }
+    for (unsigned i = 0; (address = svl_server_address(server, i)); i++)
+        if (svl_address_for_others(address, url, sizeof url))
+            return svl_cli_copy(url);
     return NULL;
 }
 
@@ -400,8 +389,7 @@ int svl_cli_serve(const struct svl_program *program, struct svl_serving *serving
     svl_log_to(NULL, NULL);
     say_held(held, err);
     if (err) {
-        if (serving->pid_file)
-            remove_pid_file(serving->pid_file);
+        remove_pid_file(serving->pid_file);
         svl_server_close(server);
         return err == SVL_ECONFIG ? SVL_EXIT_USAGE : SVL_EXIT_START;
     }
@@ -421,8 +409,7 @@ int svl_cli_serve(const struct svl_program *program, struct svl_serving *serving
         about.keys = "q or Ctrl-C stops, o opens it, r shows a QR code";
     svl_server_foreground(server, &about);
     svl_keys_stop();
-    if (serving->pid_file)
-        remove_pid_file(serving->pid_file);
+    remove_pid_file(serving->pid_file);
     svl_server_close(server);
     return 0;
 }

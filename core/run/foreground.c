@@ -112,7 +112,8 @@ static void say_to_program(const struct svl_server *server, const struct svl_for
     printf(" pid=%d version=" SVL_VERSION "\n", (int)getpid());
 }
 
-bool svl_machine_address(char *to, size_t size)
+/* An address at which other machines may reach this one; IPv4 first. */
+static bool machine_address(char *to, size_t size)
 {
     struct ifaddrs *all, *best = NULL;
     char text[INET6_ADDRSTRLEN];
@@ -158,24 +159,34 @@ static bool is_loopback(const char *address)
     return !strncmp(address, "http://127.", 11) || !strncmp(address, "http://[::1]", 12);
 }
 
+bool svl_address_for_others(const char *address, char *to, size_t size)
+{
+    const char *port = port_of_all(address);
+    char host[INET6_ADDRSTRLEN + 2];
+
+    if (strncmp(address, "http:", 5) != 0 || is_loopback(address))
+        return false;
+    if (!port)
+        return (size_t)snprintf(to, size, "%s", address) < size;
+    return machine_address(host, sizeof host) &&
+           (size_t)snprintf(to, size, "http://%s:%s", host, port) < size;
+}
+
 /* Returns whether other machines can reach it there. */
 static bool show_address(const char *address)
 {
     bool is_unix = strncmp(address, "http:", 5) != 0;
     const char *port = port_of_all(address);
-    char host[INET6_ADDRSTRLEN + 2];
+    char url[256];
 
     if (is_unix || is_loopback(address)) {
         printf("  ➜ %s  %s\n", is_unix ? "socket " : "local  ", address);
         return is_unix; /* whoever asks for a socket knows who reaches it */
     }
-    if (!port) {
-        printf("  ➜ network  %s\n", address);
-        return true;
-    }
-    printf("  ➜ local    http://127.0.0.1:%s\n", port);
-    if (svl_machine_address(host, sizeof host))
-        printf("  ➜ network  http://%s:%s\n", host, port);
+    if (port)
+        printf("  ➜ local    http://127.0.0.1:%s\n", port);
+    if (svl_address_for_others(address, url, sizeof url))
+        printf("  ➜ network  %s\n", url);
     return true;
 }
 
@@ -190,7 +201,7 @@ static void say_to_people(const struct svl_server *server, const struct svl_fore
         printf("%s\n", about->title);
     for (unsigned i = 0; (address = svl_server_address(server, i)); i++)
         reached |= show_address(address);
-    if (about->private && !reached && svl_machine_address(host, sizeof host))
+    if (about->private && !reached && machine_address(host, sizeof host))
         printf("  ➜ network  %s %s\n", about->private, host);
     if (about->note)
         printf("  %s\n", about->note);

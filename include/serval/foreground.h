@@ -24,7 +24,8 @@ struct svl_foreground {
  * ignored. Once in a process. Returns what svl_server_run() does. */
 int svl_server_foreground(struct svl_server *server, const struct svl_foreground *about);
 
-/* An address at which other machines may reach this one, as it stands in a URL; IPv4 first. */
-bool svl_machine_address(char *to, size_t size);
+/* The URL with which other machines may reach an address of svl_server_address(): of all interfaces, one of
+ * this machine's, IPv4 first. False if they cannot, or it is longer than `size`. */
+bool svl_address_for_others(const char *address, char *to, size_t size);
 
 #endif
