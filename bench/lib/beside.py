@@ -2,15 +2,13 @@
 router's lookups. Each writes records with "operation" and "op_ns", which have a table of their own."""
 
 import json
-import os
 import re
 import resource
 import shutil
-import subprocess
 
 import counting
 import harness
-from harness import Broken, Missing, warn
+from harness import Broken, Missing, said, warn
 
 FASTHTTP = "github.com/valyala/fasthttp"
 ROUTES = ("github", "static", "gplus", "parse")
@@ -28,13 +26,6 @@ TWINS = [  # fasthttp's name, ours, callers, the short run
     ("PipelineClient100", "pipeline", 100, 2000),
     ("PipelineClient1000", "pipeline", 1000, 4000),
 ]
-
-
-def said(command, **more):
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, **more)
-    if done.returncode:
-        raise Broken(f"{harness.relative(command[0])}: {(done.stderr or done.stdout)[-500:].strip()}")
-    return done.stdout
 
 
 def note(run, case, turn, operation, server, ns, command, **more):
@@ -126,17 +117,14 @@ def beside_fasthttp(run, program, folder):
 
 
 def beside_libcurl(run, program):
-    flags = said([harness.tool("pkg-config"), "--cflags", "--libs", "libcurl"]).split()
-    multi = harness.ROOT / "build" / "bench" / "peers" / "libcurl"
-    multi.parent.mkdir(parents=True, exist_ok=True)
-    said([os.environ.get("CC", "cc"), "-O2", "-o", multi, harness.BENCH / "peers" / "libcurl" / "client.c", *flags])
-    run.records[0]["versions"]["libcurl"] = said(["pkg-config", "--modversion", "libcurl"]).strip()
+    multi = harness.peer("libcurl")
+    run.records[0]["versions"]["libcurl"] = harness.version_of("libcurl")
     with harness.Server("hello", run.www) as server:
         url = f"http://127.0.0.1:{server.port}/"
         for turn in range(run.options.rounds + 1):
             for callers in ("1", "10", "100"):
                 argv = {"serval": [program, "--url", url, "--requests", "20000", "--callers", callers],
-                        "libcurl": [str(multi), url, "20000", callers]}
+                        "libcurl": [multi, url, "20000", callers]}
                 for name, words in argv.items():
                     found = json.loads(said(words, preexec_fn=harness.on_core(harness.LOAD_CORE)))
                     note(run, "CPU time of the client alone, hello in another process", turn,

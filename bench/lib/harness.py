@@ -88,6 +88,14 @@ def free_port():
         return s.getsockname()[1]
 
 
+def said(command, **more):
+    """What it prints. An exit code that is not 0 is no result."""
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, **more)
+    if done.returncode:
+        raise Broken(f"{relative(' '.join(map(str, command)))}: {(done.stderr or done.stdout)[-500:].strip()}")
+    return done.stdout
+
+
 def lines_of(path):
     try:
         return pathlib.Path(path).read_text().splitlines()
@@ -145,12 +153,12 @@ def build_c(name, out):
                            capture_output=True)
     if flags.returncode:
         raise Missing(f"{name}: not installed ({package})")
-    return BENCH / "peers" / name, [os.environ.get("CC", "cc"), "-O2", "-o", out, "server.c",
+    return BENCH / "peers" / name, [os.environ.get("CC", "cc"), "-O2", "-o", out, *(BENCH / "peers" / name).glob("*.c"),
                                     *flags.stdout.split()]
 
 
 BUILDS = {"fasthttp": build_go, "nethttp": build_go, "hyper": build_rust,
-          "libmicrohttpd": build_c, "evhttp": build_c}
+          "libmicrohttpd": build_c, "evhttp": build_c, "libcurl": build_c}
 
 
 # How each server is started. place["mode"] is what it is there for: "" (hello, or a folder),
@@ -271,6 +279,7 @@ VERSIONS = {
     "hyper": (["cat", BENCH / "peers/hyper/Cargo.lock"], r'name = "hyper"\nversion = "([\d.]+)'),
     "libmicrohttpd": (["pkg-config", "--modversion", "libmicrohttpd"], r".+"),
     "evhttp": (["pkg-config", "--modversion", "libevent"], r".+"),
+    "libcurl": (["pkg-config", "--modversion", "libcurl"], r".+"),
 }
 
 
