@@ -34,14 +34,8 @@ Test(adaptor, continues_a_client_that_expects_it)
     foreign_expect(loopback_take(foreign.l), "hello\n");
 }
 
-static enum MHD_Result slowly(void *cls, struct MHD_Connection *c, const char *url,
-                              const char *method, const char *version, const char *data, size_t *n,
-                              void **con_cls)
+FOREIGN_HANDLER(slowly)
 {
-    (void)cls;
-    (void)url;
-    (void)method;
-    (void)version;
     if (!*con_cls) {
         *con_cls = foreign.trail;
         return MHD_YES;
@@ -67,16 +61,8 @@ Test(adaptor_own, what_the_handler_leaves_comes_again)
     cr_assert_str_eq(foreign.trail, "abcdefgh");
 }
 
-static enum MHD_Result at_once(void *cls, struct MHD_Connection *c, const char *url,
-                               const char *method, const char *version, const char *data, size_t *n,
-                               void **con_cls)
+FOREIGN_HANDLER(at_once)
 {
-    (void)cls;
-    (void)url;
-    (void)method;
-    (void)version;
-    (void)data;
-    (void)con_cls;
     cr_assert_eq(*n, 0);
     return foreign_say(c, "early");
 }
@@ -95,13 +81,10 @@ static enum MHD_Result with_a_colon(struct MHD_Connection *c, const char *url)
 {
     struct MHD_Response *r =
         MHD_create_response_from_buffer(2, (void *)(uintptr_t) "ok", MHD_RESPMEM_PERSISTENT);
-    enum MHD_Result result;
 
     (void)url;
     cr_assert_eq(MHD_add_response_header(r, "A:B", "x"), MHD_YES, "as libmicrohttpd does");
-    result = MHD_queue_response(c, 200, r);
-    MHD_destroy_response(r);
-    return result;
+    return foreign_queue(c, 200, r);
 }
 
 Test(adaptor, a_name_that_is_none_is_left_out)
@@ -126,17 +109,8 @@ Test(adaptor, no_closes_without_an_answer)
     cr_assert_eq(foreign.how, MHD_REQUEST_TERMINATED_WITH_ERROR);
 }
 
-static enum MHD_Result refuse_piece(void *cls, struct MHD_Connection *c, const char *url,
-                                    const char *method, const char *version, const char *data,
-                                    size_t *n, void **con_cls)
+FOREIGN_HANDLER(refuse_piece)
 {
-    (void)cls;
-    (void)c;
-    (void)url;
-    (void)method;
-    (void)version;
-    (void)data;
-    (void)con_cls;
     return *n ? MHD_NO : MHD_YES;
 }
 

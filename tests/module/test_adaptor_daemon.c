@@ -109,14 +109,10 @@ struct request {
 };
 
 /* Echoes a body; without one says where it was asked. */
-static enum MHD_Result echo(void *cls, struct MHD_Connection *c, const char *url,
-                            const char *method, const char *version, const char *data, size_t *n,
-                            void **con_cls)
+FOREIGN_HANDLER(echo)
 {
     struct request *r = *con_cls;
 
-    (void)cls;
-    (void)version;
     if (!r) {
         *con_cls = calloc(1, sizeof *r);
         return MHD_YES;
@@ -134,17 +130,8 @@ static enum MHD_Result echo(void *cls, struct MHD_Connection *c, const char *url
 static pthread_barrier_t two;
 
 /* Returns only when another request is in here too. */
-static enum MHD_Result meet(void *cls, struct MHD_Connection *c, const char *url,
-                            const char *method, const char *version, const char *data, size_t *n,
-                            void **con_cls)
+FOREIGN_HANDLER(meet)
 {
-    (void)cls;
-    (void)url;
-    (void)method;
-    (void)version;
-    (void)data;
-    (void)n;
-    (void)con_cls;
     in_handler++;
     pthread_barrier_wait(&two);
     return foreign_say(c, "met");
@@ -241,21 +228,12 @@ static ssize_t slow_letters(void *cls, uint64_t pos, char *to, size_t max)
     return max > 0 ? 1 : 0;
 }
 
-static enum MHD_Result stream(void *cls, struct MHD_Connection *c, const char *url,
-                              const char *method, const char *version, const char *data, size_t *n,
-                              void **con_cls)
+FOREIGN_HANDLER(stream)
 {
     struct MHD_Response *r =
         MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 100, slow_letters, NULL, NULL);
     enum MHD_Result result = MHD_queue_response(c, 200, r);
 
-    (void)cls;
-    (void)url;
-    (void)method;
-    (void)version;
-    (void)data;
-    (void)n;
-    (void)con_cls;
     MHD_destroy_response(r);
     return result;
 }
@@ -286,20 +264,11 @@ static void *resume(void *c)
 }
 
 /* Is resumed by another thread. */
-static enum MHD_Result suspend(void *cls, struct MHD_Connection *c, const char *url,
-                               const char *method, const char *version, const char *data, size_t *n,
-                               void **con_cls)
+FOREIGN_HANDLER(suspend)
 {
     static atomic_int times;
     pthread_t thread;
 
-    (void)cls;
-    (void)url;
-    (void)method;
-    (void)version;
-    (void)data;
-    (void)n;
-    (void)con_cls;
     if (times++ % 3 == 2)
         return foreign_say(c, "resumed");
     MHD_suspend_connection(c);
@@ -374,17 +343,8 @@ static void notify(void *cls, struct MHD_Connection *c, void **context,
     closed++;
 }
 
-static enum MHD_Result tell_context(void *cls, struct MHD_Connection *c, const char *url,
-                                    const char *method, const char *version, const char *data,
-                                    size_t *n, void **con_cls)
+FOREIGN_HANDLER(tell_context)
 {
-    (void)cls;
-    (void)url;
-    (void)method;
-    (void)version;
-    (void)data;
-    (void)n;
-    (void)con_cls;
     return foreign_say(
         c, MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context);
 }
@@ -576,20 +536,11 @@ static void on_upgrade(void *cls, struct MHD_Connection *c, void *con_cls, const
     pthread_create(&shouter, NULL, shout, upgraded);
 }
 
-static enum MHD_Result upgrade(void *cls, struct MHD_Connection *c, const char *url,
-                               const char *method, const char *version, const char *data, size_t *n,
-                               void **con_cls)
+FOREIGN_HANDLER(upgrade)
 {
     struct MHD_Response *r;
     enum MHD_Result result;
 
-    (void)cls;
-    (void)url;
-    (void)method;
-    (void)version;
-    (void)data;
-    (void)n;
-    (void)con_cls;
     r = MHD_create_response_for_upgrade(on_upgrade, NULL);
     MHD_add_response_header(r, MHD_HTTP_HEADER_UPGRADE, "shout");
     cr_assert_eq(MHD_queue_response(c, 200, r), MHD_NO);

@@ -23,14 +23,8 @@ static enum MHD_Result form_value(void *cls, enum MHD_ValueKind kind, const char
 }
 
 /* The body is given to the post processor in pieces of `cut` bytes. */
-static enum MHD_Result form(void *cls, struct MHD_Connection *c, const char *url,
-                            const char *method, const char *version, const char *data, size_t *n,
-                            void **con_cls)
+FOREIGN_HANDLER(form)
 {
-    (void)cls;
-    (void)url;
-    (void)method;
-    (void)version;
     if (!*con_cls) {
         *con_cls = MHD_create_post_processor(c, 256, form_value, NULL);
         return *con_cls ? MHD_YES : foreign_say(c, "no form");

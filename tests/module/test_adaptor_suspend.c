@@ -69,16 +69,8 @@ Test(adaptor_suspend, a_suspended_request_outlives_its_client)
     cr_assert_eq(foreign.completed, 1);
 }
 
-static enum MHD_Result suspend_pieces(void *cls, struct MHD_Connection *c, const char *url,
-                                      const char *method, const char *version, const char *data,
-                                      size_t *n, void **con_cls)
+FOREIGN_HANDLER(suspend_pieces)
 {
-    (void)cls;
-    (void)url;
-    (void)method;
-    (void)version;
-    (void)data;
-    (void)con_cls;
     foreign.now = c;
     foreign_note("%zu;", *n);
     if (*n > 1) { /* takes one byte, and rests */
@@ -105,16 +97,8 @@ Test(adaptor_suspend_own, a_request_may_be_suspended_within_its_body)
     cr_assert_str_eq(foreign.trail, "0;3;2;1;0;");
 }
 
-static enum MHD_Result drop_pieces(void *cls, struct MHD_Connection *c, const char *url,
-                                   const char *method, const char *version, const char *data,
-                                   size_t *n, void **con_cls)
+FOREIGN_HANDLER(drop_pieces)
 {
-    (void)cls;
-    (void)url;
-    (void)method;
-    (void)version;
-    (void)data;
-    (void)con_cls;
     foreign.now = c;
     if (*n && asked++ > 0)
         return MHD_NO;

@@ -28,6 +28,14 @@ extern struct foreign foreign;
 void foreign_begin(void);
 void foreign_end(void);
 
+/* The head of a handler; what it does not need of it is no mistake. */
+#define FOREIGN_HANDLER(name)                                                                      \
+    static enum MHD_Result name(FOREIGN_SPARE void *cls, FOREIGN_SPARE struct MHD_Connection *c,   \
+                                FOREIGN_SPARE const char *url, FOREIGN_SPARE const char *method,   \
+                                FOREIGN_SPARE const char *version, FOREIGN_SPARE const char *data, \
+                                FOREIGN_SPARE size_t *n, FOREIGN_SPARE void **con_cls)
+#define FOREIGN_SPARE __attribute__((unused))
+
 /* Notes each call; takes all of the body; the end is at_end's. */
 enum MHD_Result foreign_handler(void *cls, struct MHD_Connection *c, const char *url,
                                 const char *method, const char *version, const char *data,
